@@ -48,10 +48,10 @@ const (
 	StateClosed    State = "closed"    // ended, with an outcome
 )
 
+var states = [...]State{StateOpen, StateTold, StateContained, StateQuiet, StateClosed}
+
 // States returns all states in the order of a life.
-func States() []State {
-	return []State{StateOpen, StateTold, StateContained, StateQuiet, StateClosed}
-}
+func States() []State { return states[:] }
 
 // ParseState reads a state as the command line and the API write it.
 func ParseState(s string) (State, error) {
