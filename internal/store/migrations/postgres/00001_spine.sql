@@ -38,8 +38,8 @@ CREATE TABLE chunks (
 	events     BIGINT NOT NULL,
 	repeats    BIGINT NOT NULL,
 	refused    BIGINT NOT NULL,
-	body       BYTEA STORAGE EXTERNAL, -- compressed already
-	refusals   BYTEA STORAGE EXTERNAL,
+	body       BYTEA, -- compressed already
+	refusals   BYTEA,
 	PRIMARY KEY (report, generation, seq, day) -- the day follows from the report
 ) PARTITION BY RANGE (day);
 CREATE INDEX chunks_id ON chunks (id);
