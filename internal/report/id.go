@@ -14,8 +14,8 @@ type ID [16]byte
 // NewID makes an id for something that began at t.
 func NewID(t time.Time) ID {
 	var id ID
-	rand.Read(id[6:])                   // never fails since Go 1.24
-	ms := uint64(max(t.UnixMilli(), 0)) //nolint:gosec // not negative
+	rand.Read(id[6:]) // never fails since Go 1.24
+	ms := uint64(max(t.UnixMilli(), 0))
 	for i := range 6 {
 		id[i] = byte(ms >> (40 - 8*i))
 	}

@@ -100,7 +100,7 @@ func TestValidateReportsEveryBrokenRule(t *testing.T) {
 			c.change(&e)
 			var fields []string
 			if err := e.Validate(received); err != nil {
-				for _, one := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // joined by contract
+				for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
 					var f *report.FieldError
 					if !errors.As(one, &f) {
 						t.Fatalf("%T is no *FieldError", one)
