@@ -1,0 +1,214 @@
+package shadowserver
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"tocsin/internal/report"
+)
+
+// parser turns the rows of one document into events. Its event is overwritten by each row.
+type parser struct {
+	f       *facts
+	h       header
+	names   []string // of the columns as the document writes them, distinct
+	types   []*reportType
+	older   bool // rows of before there was a severity
+	plan    *plan
+	plans   map[string]*plan // by tag, where the header fits several types
+	tagAt   int              // the column that tells them apart, -1 where it is not needed
+	lastTag string
+	httpAt  int // the column that has the host of a path, -1 when there is none
+	clock   clock
+
+	event report.Event
+	found []string // names of the row that are to be tags
+	cves  []string
+}
+
+// plan is how to read the rows of a report type in a document.
+type plan struct {
+	feed string
+	meaning
+	tag     string
+	proto   string
+	columns []role // as many as the document has, each member at most once
+}
+
+// maxPlans bounds what is kept for tags that a document makes up.
+const maxPlans = 64
+
+func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
+	if len(columns) > maxColumns {
+		return nil, fmt.Errorf("the header row has more than %d columns", maxColumns)
+	}
+	p := &parser{f: f, h: newHeader(columns), tagAt: -1, httpAt: -1, plans: map[string]*plan{}}
+	if !p.h.has("timestamp") {
+		return nil, errors.New("the header row has no column \"timestamp\": this is not a Shadowserver report")
+	}
+	named := f.byName(doc)
+	p.types = named
+	if len(named) > 1 {
+		p.types = f.mostAlike(named, p.h)
+	}
+	if len(named) == 0 {
+		p.types = f.byHeader(p.h)
+	}
+	p.older = !p.h.has("severity") && !datedSince2024(doc.Name)
+	p.names = distinct(columns)
+	for i, n := range p.h.names {
+		if n == "tag" && len(p.types) != 1 && p.tagAt < 0 {
+			p.tagAt = i
+		}
+		if n == "http_host" && p.httpAt < 0 {
+			p.httpAt = i
+		}
+	}
+	p.plan = p.newPlan(p.types, "")
+	var have role
+	for _, r := range p.plan.columns {
+		have |= r
+	}
+	if have&(roleAddr|roleDomain|roleURL|roleSite|roleEmail) == 0 {
+		return nil, errors.New("the header row has no column with an address, domain or URL that Shadowserver uses")
+	}
+	p.event.Format = name
+	return p, nil
+}
+
+func (f *facts) mostAlike(types []*reportType, h header) []*reportType {
+	best := types[:1]
+	for i, t := range types[1:] {
+		if f.likeness(t, h) > f.likeness(best[0], h) {
+			best = types[i+1 : i+2]
+		}
+	}
+	return best
+}
+
+// datedSince2024 reports whether a file name says that the report is of a time when rows had a severity.
+func datedSince2024(path string) bool {
+	base := path[strings.LastIndexAny(path, `/\`)+1:]
+	i := datePrefix(base)
+	return i >= 0 && base[i-len("2024-01-01-"):i] >= "2024-01-01-"
+}
+
+// distinct gives each column a name of its own: what is in details under one name twice would be lost to most
+// readers of JSON.
+func distinct(columns []string) []string {
+	seen := make(map[string]bool, len(columns))
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		c = strings.Clone(strings.TrimSpace(c))
+		if c == "" {
+			c = "column_" + strconv.Itoa(i+1)
+		}
+		unique := c
+		for n := 2; seen[unique]; n++ {
+			unique = c + "_" + strconv.Itoa(n)
+		}
+		seen[unique] = true
+		names[i] = unique
+	}
+	return names
+}
+
+// newPlan works out how to read rows that may be of any of the types; of none when there are none.
+func (p *parser) newPlan(types []*reportType, tag string) *plan {
+	pl := &plan{feed: name, meaning: meaning{kind: report.Undetermined}}
+	var meanings []meaning
+	for i, t := range types {
+		m := t.meaning
+		if earlier, ok := p.f.earlier[t.file]; ok && p.older {
+			m = earlier
+		}
+		meanings = append(meanings, m)
+		if i == 0 {
+			pl.feed, pl.tag, pl.proto = t.file, t.tag, t.proto
+		} else {
+			pl.feed = name
+			if pl.tag != t.tag {
+				pl.tag = ""
+			}
+			if pl.proto != t.proto {
+				pl.proto = ""
+			}
+		}
+	}
+	if len(meanings) > 0 {
+		pl.meaning = common(meanings)
+	}
+	pl.columns = p.roles(types)
+	if pl.feed == name && pl.tag == "" && tag != "" {
+		if word := firstWord(tag); len(word) <= report.MaxTagBytes {
+			pl.tag = strings.Clone(lower(word))
+		}
+	}
+	return pl
+}
+
+// roles gives each column its role: what all the types say of it, else what such a column says in general. Each
+// member has one column, the first; others that could fill it are details.
+func (p *parser) roles(types []*reportType) []role {
+	roles := make([]role, len(p.h.names))
+	listed := make([]bool, len(roles))
+	seen := map[string]bool{}
+	var taken role
+	for i, n := range p.h.names {
+		if seen[n] {
+			listed[i] = true // a second column of the name has no role
+			continue
+		}
+		seen[n] = true
+		for j, t := range types {
+			r, ok := p.f.sets[t][n]
+			if !ok {
+				continue
+			}
+			if j == 0 || !listed[i] {
+				roles[i] = r
+			} else {
+				roles[i] &= r
+			}
+			listed[i] = true
+		}
+		roles[i] = claim(roles[i], &taken)
+	}
+	for i, n := range p.h.names {
+		if !listed[i] {
+			roles[i] = claim(p.f.roles[n], &taken)
+		}
+	}
+	return roles
+}
+
+func claim(r role, taken *role) role {
+	member := r &^ roleTags & ^*taken
+	*taken |= member
+	return member | r&roleTags
+}
+
+func firstWord(tag string) string {
+	if i := strings.IndexAny(tag, ";,"); i >= 0 {
+		tag = tag[:i]
+	}
+	return strings.TrimSpace(tag)
+}
+
+// choose picks the plan of a row in a document whose header fits several types, by its tag.
+func (p *parser) choose(tag string) *plan {
+	if tag == p.lastTag {
+		return p.plan
+	}
+	p.lastTag = strings.Clone(tag)
+	pl := p.plans[tag]
+	if pl == nil {
+		pl = p.newPlan(tagged(p.types, tag), tag)
+		if len(p.plans) < maxPlans {
+			p.plans[p.lastTag] = pl
+		}
+	}
+	return pl
+}
