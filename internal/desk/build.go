@@ -42,15 +42,11 @@ type sight struct {
 	severity    uint8
 }
 
-func newBuilder(cfg *incident.Config) (*builder, error) {
-	enc, err := newEncoder()
-	if err != nil {
-		return nil, err
-	}
+func newBuilder(cfg *incident.Config) *builder {
 	return &builder{
-		cfg: cfg, windows: map[report.Kind]int64{}, enc: enc, byKey: map[incident.Key]int32{},
-		newest: map[Newest]int64{}, days: map[int32][]int32{}, parties: map[uint32]report.Party{},
-	}, nil
+		cfg: cfg, windows: map[report.Kind]int64{}, byKey: map[incident.Key]int32{}, newest: map[Newest]int64{},
+		days: map[int32][]int32{}, parties: map[uint32]report.Party{},
+	}
 }
 
 func (b *builder) reset() {
@@ -143,6 +139,11 @@ func (b *builder) finish(c *Chunk, source int32) error {
 	}
 	c.FromRow, c.ToRow = b.from, b.to
 	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, len(b.refusals)
+	if b.enc == nil {
+		if b.enc, err = newEncoder(); err != nil {
+			return err
+		}
+	}
 	if len(b.sorted) > 0 {
 		c.Body = b.enc.EncodeAll(b.sorted, make([]byte, 0, len(b.sorted)/8))
 	}

@@ -38,7 +38,7 @@ type Desk struct {
 
 	setup   sync.Once
 	queue   chan *submission
-	parsing chan struct{} // one token for each document being parsed at a time: it bounds memory
+	parsing chan *builder // one for each report being parsed at a time: that bounds memory
 }
 
 // Originals gives the bytes of a report as they were received.
@@ -87,6 +87,10 @@ type Result struct {
 	Documents   int
 }
 
+// parsers is how many reports are parsed at a time. One would do where the database is the limit; a second fills the
+// gaps.
+const parsers = 2
+
 // groupRows and groupBytes bound how much is committed in one transaction; queueChunks how many chunks may wait for it.
 // Together they bound memory: a chunk holds some 6 MB.
 const (
@@ -98,7 +102,10 @@ const (
 func (d *Desk) init() {
 	d.setup.Do(func() {
 		d.queue = make(chan *submission, queueChunks)
-		d.parsing = make(chan struct{}, 2)
+		d.parsing = make(chan *builder, parsers)
+		for range parsers {
+			d.parsing <- newBuilder(&d.Incidents)
+		}
 	})
 }
 
@@ -114,15 +121,14 @@ func (d *Desk) Work(ctx context.Context, rep report.Report, generation int) (Res
 	if !known.DuplicateOf.IsZero() {
 		return Result{DuplicateOf: known.DuplicateOf}, nil
 	}
+	w := newWork(ctx, d, rep, generation, known)
 	select {
-	case d.parsing <- struct{}{}:
+	case w.build = <-d.parsing:
 	case <-ctx.Done():
 		return Result{}, context.Cause(ctx)
 	}
-	w := newWork(ctx, d, rep, generation, known)
 	err = w.read()
 	w.close()
-	<-d.parsing
 	if waited := w.wait(); err == nil {
 		err = waited
 	}

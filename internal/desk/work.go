@@ -41,10 +41,14 @@ func newWork(ctx context.Context, d *Desk, rep report.Report, generation int, kn
 	}
 }
 
+// close gives back what the next report needs.
 func (w *work) close() {
 	if w.repeats != nil {
 		w.repeats.close()
 	}
+	w.build.reset()
+	w.desk.parsing <- w.build
+	w.build = nil
 }
 
 func (w *work) wait() error {
@@ -62,9 +66,6 @@ func (w *work) read() error {
 	}
 	w.source = ids[0]
 	w.repeats = newRepeats(w.desk.SpoolDir, heldRows)
-	if w.build, err = newBuilder(&w.desk.Incidents); err != nil {
-		return err
-	}
 	original, err := w.desk.Originals.Original(w.ctx, w.report.ID)
 	if err != nil {
 		return err

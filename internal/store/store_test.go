@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"testing"
 
 	"tocsin/internal/incident"
@@ -8,9 +9,11 @@ import (
 	"tocsin/internal/store/storetest"
 )
 
-func openSQLite(t *testing.T) *store.DB {
+func openSQLite(t *testing.T) *store.DB { return openBench(t) }
+
+func openBench(t testing.TB) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), store.Config{}, t.TempDir(), incident.Defaults())
+	db, err := store.Open(context.Background(), store.Config{}, t.TempDir(), incident.Defaults())
 	if err != nil {
 		t.Fatal(err)
 	}
