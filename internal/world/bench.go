@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,7 @@ type BenchSize struct {
 	RowsPerFile int       // at most; 50,000
 	Pairs       int       // different pairs of address and report type; three tenths of Rows
 	Start       time.Time // of the rows, UTC; 2026-03-01
-	Days        int       // that the rows of one file spread over; 3
+	Days        int       // that the rows of one file spread over, longer where Pairs are very few; 3
 }
 
 // BenchFile is one Shadowserver report of the benchmark. It is made anew each time it is written, so files may
@@ -122,12 +123,13 @@ func (in *BenchInput) addFiles(seed uint64, size BenchSize, t *reportType, rows 
 			typ:  t, part: part, seed: mix(seed ^ mix(uint64(len(in.Files)))), //nolint:gosec // not negative
 			from: size.Start.Unix(), span: int64(size.Days) * day,
 		}
-		// The earlier files brought their part of the type's pairs; the first rows of a file must be new ones
-		// where there are none before it.
+		if int64(n)/f.span+2 > int64(part.total/files) {
+			f.span = max(f.span, int64(n)) // so few pairs that no second can hold two rows
+		}
 		f.part.seen = part.total * i / files
 		f.part.fresh = part.total*(i+1)/files - f.part.seen
 		f.NewPairs = f.part.fresh
-		f.Received = size.Start.AddDate(0, 0, size.Days).Add(6 * time.Hour)
+		f.Received = time.Unix(f.from+f.span, 0).UTC().Add(6 * time.Hour)
 		in.Files = append(in.Files, f)
 		in.Rows += n
 		in.Repeats += f.Repeats
@@ -165,7 +167,7 @@ func (f BenchFile) WriteTo(out io.Writer) (int64, error) {
 			rep--
 			x = past[r.IntN(len(past))]
 		} else {
-			x = drawn{at: f.from + int64(float64(i)/float64(f.Rows)*float64(f.span))}
+			x = drawn{at: f.from + int64(i)*f.span/int64(f.Rows)}
 			x.pair = d.next(x.at, r)
 			if len(past) < benchWindow {
 				past = append(past, x)
@@ -201,29 +203,16 @@ func (d *drawer) next(at int64, r *rand.Rand) int {
 	known := d.part.seen + d.used
 	fresh := d.part.fresh - d.used
 	p := known
-	if fresh > 0 && (known == 0 || r.IntN(d.rest) < fresh) {
+	if fresh > 0 && (known <= len(d.now) || r.IntN(d.rest) < fresh) {
 		d.used++
 	} else {
-		p = r.IntN(known)
-		for n := 0; contains(d.now, p); n++ { // at most one round: then there is no other pair to take
-			if n == known {
-				panic("world: more rows in one second than pairs: give the benchmark more pairs or days")
-			}
+		for p = r.IntN(known); slices.Contains(d.now, p); { // addFiles sees to it that another is left
 			p = (p + 1) % known
 		}
 	}
 	d.rest--
 	d.now = append(d.now, p)
 	return p
-}
-
-func contains(all []int, x int) bool {
-	for _, y := range all {
-		if y == x {
-			return true
-		}
-	}
-	return false
 }
 
 // benchRow is the row of a pair at a time.
@@ -235,6 +224,9 @@ func benchRow(t *reportType, part pairRange, x drawn) row {
 		at: x.at, port: t.port, cc: "XA", region: "NORTHSHIRE", city: towns[device>>8%uint64(len(towns))].city,
 		device: device, id: mix(device ^ uint64(x.at)), thing: benchThings[device>>16%uint64(len(benchThings))], //nolint:gosec // after 1970
 		asn: benchASN(device >> 32),
+	}
+	if t.kind == kindBruteForce {
+		r.thing = [...]string{"ssh", "telnet"}[device>>16&1]
 	}
 	if t.port == 0 {
 		r.port = uint16(1024 + device>>40%60_000) //nolint:gosec // below 1<<16
@@ -251,6 +243,6 @@ func benchRow(t *reportType, part pairRange, x drawn) row {
 }
 
 var (
-	benchThings = [...]string{"mirai", "mozi", "android.badbox2", "qakbot", "gamarue", "ssh", "telnet"}
+	benchThings = [...]string{"mirai", "mozi", "android.badbox2", "qakbot", "gamarue", "android.vo1d", "ramnit"}
 	benchHosts  = [...]string{"", "dsl.access.example", "static.business.example", "host.pool-7.cable.example"}
 )

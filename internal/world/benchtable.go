@@ -29,8 +29,8 @@ func benchOffset4(n uint32) uint32 {
 	panic("world: outside the benchmark's addresses")
 }
 
-// benchAddr4 is the n-th address: all different for n below the size of the space. 48271 and the size have no
-// common factor, so the product permutes the places.
+// benchAddr4 is the n-th address: all different for n below the size of the space, which is 641<<17. The factor is
+// odd and no multiple of 641, so the product permutes the places.
 func benchAddr4(n uint64) netip.Addr {
 	var a [4]byte
 	binary.BigEndian.PutUint32(a[:], benchOffset4(uint32(n*48_271_003%benchSize4))) //nolint:gosec // below benchSize4
@@ -78,7 +78,8 @@ func BenchTable(out io.Writer, n int, seed uint64) error {
 	}
 	rest := n - len(rows)
 	six := rest * 3 / 10
-	six += specifics(rest-six, seed, lengths4, func(bits int) int { return benchSize4 >> (32 - bits) },
+	six += specifics(rest-six, seed, lengths4,
+		func(bits int) int { return benchSize4 >> (32 - bits) },
 		func(i uint32, bits int) { add(benchPlace4(i, bits), bits) })
 	specifics(six, seed+1, lengths6, func(bits int) int { return 1<<(bits-32) + 1<<(bits-20) },
 		func(i uint32, bits int) { add(benchPlace6(i, bits), bits) })
