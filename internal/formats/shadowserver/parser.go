@@ -35,6 +35,7 @@ type plan struct {
 	tag     string
 	proto   string
 	columns []role // as many as the document has, each member at most once
+	need    int    // columns that a row must have: those after only add details and tags
 }
 
 // maxPlans bounds what is kept for tags that a document makes up.
@@ -122,7 +123,7 @@ func (p *parser) newPlan(types []*reportType, tag string) *plan {
 	for i, t := range types {
 		m := t.meaning
 		if earlier, ok := p.f.earlier[t.file]; ok && p.older {
-			m = earlier
+			m = earlier.meaning
 		}
 		meanings = append(meanings, m)
 		if i == 0 {
@@ -141,6 +142,11 @@ func (p *parser) newPlan(types []*reportType, tag string) *plan {
 		pl.meaning = common(meanings)
 	}
 	pl.columns = p.roles(types)
+	for i, r := range pl.columns {
+		if r&^(roleName|roleCVE) != 0 {
+			pl.need = i + 1
+		}
+	}
 	if pl.feed == name && pl.tag == "" && tag != "" {
 		if word := firstWord(tag); len(word) <= report.MaxTagBytes {
 			pl.tag = strings.Clone(lower(word))
@@ -163,7 +169,7 @@ func (p *parser) roles(types []*reportType) []role {
 		}
 		seen[n] = true
 		for j, t := range types {
-			r, ok := p.f.sets[t][n]
+			r, ok := p.role(t, n)
 			if !ok {
 				continue
 			}
@@ -182,6 +188,20 @@ func (p *parser) roles(types []*reportType) []role {
 		}
 	}
 	return roles
+}
+
+// role returns what a type says of a column.
+func (p *parser) role(t *reportType, n string) (r role, ok bool) {
+	if p.older {
+		for _, c := range p.f.earlier[t.file].columns {
+			if c.name == n {
+				return c.role, true
+			}
+		}
+	}
+	r, ok = p.f.sets[t][n]
+	own, added := p.f.own[t][n]
+	return r | own, ok || added
 }
 
 func claim(r role, taken *role) role {

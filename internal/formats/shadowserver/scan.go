@@ -20,7 +20,6 @@ func (b badRecord) Error() string { return string(b) }
 
 const (
 	errOpenQuote = badRecord("a quoted value is not closed: write \" around the value and \"\" inside it")
-	errJunk      = badRecord("a quoted value is followed by other text: write \"\" for a quote inside a value")
 	errGiant     = badRecord("the row is longer than 1 MiB: a quote is not closed or the row is not a report's")
 	errLines     = badRecord("the row runs on into the next lines and has too many columns: a quote is not closed")
 )
@@ -30,7 +29,7 @@ var errMore = errors.New("the record goes on after the window")
 
 // scanner splits a document into records and columns by RFC 4180, and like encoding/csv it takes a bare LF for the
 // end of a record, skips empty lines, and drops the CR before an LF. A quote inside a value that does not begin
-// with one stands for itself. Columns are substrings of a window of the document, which is one allocation for some
+// with one stands for itself, and so does text after a closing quote. Columns are substrings of a window of the document, which is one allocation for some
 // hundred records.
 type scanner struct {
 	r      io.Reader
@@ -174,7 +173,7 @@ func (s *scanner) split(text string) (used int, err error) {
 			}
 		}
 		var value string
-		ended := false
+		start, ended := i, false
 		if i < eol && text[i] == '"' {
 			value, i, err = s.quoted(text, i)
 			if err != nil {
@@ -190,7 +189,18 @@ func (s *scanner) split(text string) (used int, err error) {
 				i++
 				ended = true
 			default:
-				return i, errJunk
+				// Text after the closing quote: the sender did not double the quotes inside the value. Up to the
+				// next comma all of it is the value as it stands, as other readers of these reports take it.
+				if i > eol {
+					return i, errLines
+				}
+				end := eol
+				if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
+					end = i + k
+				} else {
+					ended = true
+				}
+				value, i = strings.TrimSuffix(text[start:end], "\r"), end
 			}
 		} else if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
 			value = text[i : i+k]
