@@ -13,9 +13,11 @@ import (
 type parser struct {
 	f       *facts
 	h       header
-	names   []string // of the columns as the document writes them, distinct
-	types   []*reportType
-	older   bool // rows of before there was a severity
+	names   []string      // of the columns as the document writes them, distinct
+	types   []*reportType // that name or header allow
+	alike   []*reportType // that a row's tag may choose from
+	exact   bool          // whether the header is exactly theirs
+	older   bool          // rows of before there was a severity
 	plan    *plan
 	plans   map[string]*plan // by tag, where the header fits several types
 	tagAt   int              // the column that tells them apart, -1 where it is not needed
@@ -49,14 +51,7 @@ func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
 	if !p.h.has("timestamp") {
 		return nil, errors.New("the header row has no column \"timestamp\": this is not a Shadowserver report")
 	}
-	named := f.byName(doc)
-	p.types = named
-	if len(named) > 1 {
-		p.types = f.mostAlike(named, p.h)
-	}
-	if len(named) == 0 {
-		p.types = f.byHeader(p.h)
-	}
+	p.candidates(doc)
 	p.older = !p.h.has("severity") && !datedSince2024(doc.Name)
 	p.names = distinct(columns)
 	for i, n := range p.h.names {
@@ -77,6 +72,25 @@ func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
 	}
 	p.event.Format = name
 	return p, nil
+}
+
+// candidates works out of which types the document may be: by its name, by its header, and by its rows' tags.
+func (p *parser) candidates(doc report.Document) {
+	f := p.f
+	if named := f.byName(doc); named != nil {
+		p.types = f.mostAlike(named, p.h)
+		return
+	}
+	types, exact := f.byHeader(p.h)
+	p.exact = exact
+	switch {
+	case exact && len(types) == 1:
+		p.types = types
+	case exact:
+		p.types, p.alike = types, types
+	case !f.namesUnknown(doc):
+		p.types, p.alike = types, f.like(p.h)
+	}
 }
 
 func (f *facts) mostAlike(types []*reportType, h header) []*reportType {
@@ -225,10 +239,27 @@ func (p *parser) choose(tag string) *plan {
 	p.lastTag = strings.Clone(tag)
 	pl := p.plans[tag]
 	if pl == nil {
-		pl = p.newPlan(tagged(p.types, tag), tag)
+		pl = p.newPlan(p.narrow(tag), tag)
 		if len(p.plans) < maxPlans {
 			p.plans[p.lastTag] = pl
 		}
 	}
 	return pl
+}
+
+// narrow returns the types that a row may be of, given its tag. A tag that names none of them speaks against types
+// that are only like the header and have a tag of their own.
+func (p *parser) narrow(tag string) []*reportType {
+	if named := tagged(p.alike, tag); named != nil {
+		return named
+	}
+	if p.exact || tag == "" {
+		return p.types
+	}
+	for _, t := range p.types {
+		if t.tag != "" {
+			return nil
+		}
+	}
+	return p.types
 }

@@ -11,6 +11,8 @@ const (
 	windowBytes = 64 << 10 // how much of the document is looked at together
 	maxRecord   = 1 << 20  // a longer record is refused
 	rescanBytes = 16 << 20 // how much of one document may be read again after stray quotes
+
+	maxEmptyReads = 100 // of a reader that gives nothing and no error
 )
 
 // badRecord is why one record cannot be read; reading goes on after it.
@@ -57,14 +59,24 @@ func (s *scanner) fill() {
 		s.buf = make([]byte, size)
 	}
 	n := copy(s.buf, rest)
-	m, err := io.ReadFull(s.r, s.buf[n:])
-	if err != nil {
-		s.last = true
-		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			s.err = err
+	empty := 0
+	for n < len(s.buf) && !s.last {
+		m, err := s.r.Read(s.buf[n:])
+		n += m
+		if empty++; m > 0 {
+			empty = 0
+		}
+		if empty >= maxEmptyReads && err == nil {
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			s.last = true
+			if !errors.Is(err, io.EOF) { // not io.ReadFull: it cannot tell a short document from a truncated gzip
+				s.err = err
+			}
 		}
 	}
-	s.window, s.pos = string(s.buf[:n+m]), 0
+	s.window, s.pos = string(s.buf[:n]), 0
 }
 
 // next returns the columns of the next record, valid until the next call; a badRecord after which it can be called
@@ -79,6 +91,9 @@ func (s *scanner) next() ([]string, error) {
 		switch {
 		case err == nil && s.last && s.err != nil && text[used-1] != '\n':
 			return nil, s.end() // the reader broke off: nobody knows whether the row is whole
+		case err == nil && used > maxRecord:
+			s.pos += used
+			return nil, errGiant
 		case err == nil && len(s.fields) == 0:
 			s.pos += used // an empty line
 		case err == nil:
