@@ -26,13 +26,14 @@ func (t Tables) Detect(doc report.Document, head []byte) bool {
 			}
 		}
 	}
-	return h.hallmark() || len(f.byHeader(h)) > 0
+	types, _ := f.byHeader(h)
+	return h.hallmark() || len(types) > 0
 }
 
 // How alike a header and a report type are, at least: 1 is the same columns.
 const (
-	leastNamed = 0.02 // where the document's name says the type
-	leastAlike = 0.5  // where only the header does
+	leastNamed  = 0.02 // where the document's name says the type
+	leastTagged = 0.1  // where the row's tag does
 )
 
 // header is the column names of a document, in lower case.
@@ -93,26 +94,55 @@ func (f *facts) likeness(t *reportType, h header) float64 {
 	return both / either
 }
 
-// byHeader returns the types that the header fits best: those with exactly its columns, else those most like it.
-func (f *facts) byHeader(h header) []*reportType {
-	var exact, alike []*reportType
-	best := leastAlike
+// volatile are columns that Shadowserver has added to or taken from all reports over the years; two headers that
+// differ in nothing else are of one report type.
+var volatile = map[string]bool{
+	"severity": true, "sic": true, "src_sic": true, "dst_sic": true, "naics": true, "src_naics": true,
+	"dst_naics": true, "sector": true, "src_sector": true, "dst_sector": true, "hostname_source": true,
+	"device_vendor": true, "device_type": true, "device_model": true, "device_version": true,
+}
+
+// byHeader returns the types that have exactly the header's columns, or else those that differ from it in
+// volatile columns only.
+func (f *facts) byHeader(h header) (types []*reportType, exact bool) {
+	var near []*reportType
 	for _, t := range f.types {
-		if len(f.sets[t]) == len(h.set) && f.covers(t, h) {
-			exact = append(exact, t)
-			continue
-		}
-		switch l := f.likeness(t, h); {
-		case l > best+1e-9:
-			best, alike = l, []*reportType{t}
-		case l > best-1e-9:
-			alike = append(alike, t)
+		switch set := f.sets[t]; {
+		case len(set) == len(h.set) && f.covers(t, h):
+			types = append(types, t)
+		case f.near(set, h):
+			near = append(near, t)
 		}
 	}
-	if exact != nil {
-		return exact
+	if types != nil {
+		return types, true
 	}
-	return alike
+	return near, false
+}
+
+func (f *facts) near(set map[string]role, h header) bool {
+	for c := range h.set {
+		if _, ok := set[c]; !ok && !volatile[c] {
+			return false
+		}
+	}
+	for c := range set {
+		if !h.set[c] && !volatile[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// like returns the types that share enough with the header to be what a row's tag names.
+func (f *facts) like(h header) []*reportType {
+	var types []*reportType
+	for _, t := range f.types {
+		if f.likeness(t, h) >= leastTagged {
+			types = append(types, t)
+		}
+	}
+	return types
 }
 
 func (f *facts) covers(t *reportType, h header) bool {
@@ -154,6 +184,18 @@ func (f *facts) byFile(path string) []*reportType {
 		return f.names[plain(word)]
 	}
 	return nil
+}
+
+// namesUnknown reports whether the file name has the form of Shadowserver's with a type that is not in the table: a
+// new report, which is not to be taken for an old one.
+func (f *facts) namesUnknown(doc report.Document) bool {
+	base := doc.Name[strings.LastIndexAny(doc.Name, `/\`)+1:]
+	i := datePrefix(base)
+	if i < 0 {
+		return false
+	}
+	word, _, _ := strings.Cut(base[i:], "-")
+	return strings.Contains(word, "_") && f.byName(doc) == nil
 }
 
 // datePrefix returns where a name goes on after a date such as 2026-03-01-, -1 when there is none.
@@ -211,8 +253,8 @@ func (f *facts) bySubject(subject string) []*reportType {
 	return nil
 }
 
-// tagged returns those of the types that the row's tag names: "telnet" is the tag of scan_telnet, "ddos-participant"
-// that of event4_ddos_participant.
+// tagged returns those of the types that the row's tag names, nil when it names none: "telnet" is the tag of
+// scan_telnet, "ddos-participant" that of event4_ddos_participant.
 func tagged(types []*reportType, tag string) []*reportType {
 	var named []*reportType
 	for word := range strings.FieldsFuncSeq(tag, func(r rune) bool { return r == ';' || r == ',' || r == ' ' }) {
@@ -226,11 +268,11 @@ func tagged(types []*reportType, tag string) []*reportType {
 			return named
 		}
 	}
-	return types
+	return nil
 }
 
 func (t *reportType) tagIs(word string) bool {
-	if word == t.tag || word == plain(t.app) {
+	if word == t.tag {
 		return true
 	}
 	if _, after, ok := strings.Cut(t.tag, "-"); ok && after == word {

@@ -13,9 +13,11 @@ import (
 type parser struct {
 	f       *facts
 	h       header
-	names   []string // of the columns as the document writes them, distinct
-	types   []*reportType
-	older   bool // rows of before there was a severity
+	names   []string      // of the columns as the document writes them, distinct
+	types   []*reportType // that name or header allow
+	alike   []*reportType // that a row's tag may choose from
+	exact   bool          // whether the header is exactly theirs
+	older   bool          // rows of before there was a severity
 	plan    *plan
 	plans   map[string]*plan // by tag, where the header fits several types
 	tagAt   int              // the column that tells them apart, -1 where it is not needed
@@ -35,6 +37,7 @@ type plan struct {
 	tag     string
 	proto   string
 	columns []role // as many as the document has, each member at most once
+	need    int    // columns that a row must have: those after only add details and tags
 }
 
 // maxPlans bounds what is kept for tags that a document makes up.
@@ -48,14 +51,7 @@ func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
 	if !p.h.has("timestamp") {
 		return nil, errors.New("the header row has no column \"timestamp\": this is not a Shadowserver report")
 	}
-	named := f.byName(doc)
-	p.types = named
-	if len(named) > 1 {
-		p.types = f.mostAlike(named, p.h)
-	}
-	if len(named) == 0 {
-		p.types = f.byHeader(p.h)
-	}
+	p.candidates(doc)
 	p.older = !p.h.has("severity") && !datedSince2024(doc.Name)
 	p.names = distinct(columns)
 	for i, n := range p.h.names {
@@ -76,6 +72,25 @@ func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
 	}
 	p.event.Format = name
 	return p, nil
+}
+
+// candidates works out of which types the document may be: by its name, by its header, and by its rows' tags.
+func (p *parser) candidates(doc report.Document) {
+	f := p.f
+	if named := f.byName(doc); named != nil {
+		p.types = f.mostAlike(named, p.h)
+		return
+	}
+	types, exact := f.byHeader(p.h)
+	p.exact = exact
+	switch {
+	case exact && len(types) == 1:
+		p.types = types
+	case exact:
+		p.types, p.alike = types, types
+	case !f.namesUnknown(doc):
+		p.types, p.alike = types, f.like(p.h)
+	}
 }
 
 func (f *facts) mostAlike(types []*reportType, h header) []*reportType {
@@ -122,7 +137,7 @@ func (p *parser) newPlan(types []*reportType, tag string) *plan {
 	for i, t := range types {
 		m := t.meaning
 		if earlier, ok := p.f.earlier[t.file]; ok && p.older {
-			m = earlier
+			m = earlier.meaning
 		}
 		meanings = append(meanings, m)
 		if i == 0 {
@@ -141,6 +156,11 @@ func (p *parser) newPlan(types []*reportType, tag string) *plan {
 		pl.meaning = common(meanings)
 	}
 	pl.columns = p.roles(types)
+	for i, r := range pl.columns {
+		if r&^(roleName|roleCVE) != 0 {
+			pl.need = i + 1
+		}
+	}
 	if pl.feed == name && pl.tag == "" && tag != "" {
 		if word := firstWord(tag); len(word) <= report.MaxTagBytes {
 			pl.tag = strings.Clone(lower(word))
@@ -163,7 +183,7 @@ func (p *parser) roles(types []*reportType) []role {
 		}
 		seen[n] = true
 		for j, t := range types {
-			r, ok := p.f.sets[t][n]
+			r, ok := p.role(t, n)
 			if !ok {
 				continue
 			}
@@ -182,6 +202,20 @@ func (p *parser) roles(types []*reportType) []role {
 		}
 	}
 	return roles
+}
+
+// role returns what a type says of a column.
+func (p *parser) role(t *reportType, n string) (r role, ok bool) {
+	if p.older {
+		for _, c := range p.f.earlier[t.file].columns {
+			if c.name == n {
+				return c.role, true
+			}
+		}
+	}
+	r, ok = p.f.sets[t][n]
+	own, added := p.f.own[t][n]
+	return r | own, ok || added
 }
 
 func claim(r role, taken *role) role {
@@ -205,10 +239,27 @@ func (p *parser) choose(tag string) *plan {
 	p.lastTag = strings.Clone(tag)
 	pl := p.plans[tag]
 	if pl == nil {
-		pl = p.newPlan(tagged(p.types, tag), tag)
+		pl = p.newPlan(p.narrow(tag), tag)
 		if len(p.plans) < maxPlans {
 			p.plans[p.lastTag] = pl
 		}
 	}
 	return pl
+}
+
+// narrow returns the types that a row may be of, given its tag. A tag that names none of them speaks against types
+// that are only like the header and have a tag of their own.
+func (p *parser) narrow(tag string) []*reportType {
+	if named := tagged(p.alike, tag); named != nil {
+		return named
+	}
+	if p.exact || tag == "" {
+		return p.types
+	}
+	for _, t := range p.types {
+		if t.tag != "" {
+			return nil
+		}
+	}
+	return p.types
 }

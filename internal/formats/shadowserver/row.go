@@ -2,22 +2,24 @@ package shadowserver
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"tocsin/internal/report"
 )
 
-// read makes a row the parser's event. A row whose time, address or port cannot be read is refused; another value
+// read makes a row the parser's event. A row may lack columns at its end that only add details and tags: headers have
+// grown before the rows did. One with too many is refused, as nobody knows which value is whose. A row whose time, address or port cannot be read is refused; another value
 // that its member cannot hold stays in the details, as does each value that the member does not hold unchanged.
 func (p *parser) read(fields []string) error {
-	if len(fields) != len(p.names) {
+	if p.tagAt >= 0 && p.tagAt < len(fields) {
+		p.plan = p.choose(fields[p.tagAt])
+	}
+	if len(fields) > len(p.names) || len(fields) < p.plan.need {
 		if len(fields) > maxColumns {
 			return fmt.Errorf("the row has more than %d columns, the header %d", maxColumns, len(p.names))
 		}
 		return fmt.Errorf("the row has %d columns, the header %d", len(fields), len(p.names))
-	}
-	if p.tagAt >= 0 {
-		p.plan = p.choose(fields[p.tagAt])
 	}
 	e := &p.event
 	*e = report.Event{
@@ -163,7 +165,7 @@ func (p *parser) url(v string, fields []string) string {
 		return v
 	}
 	at := strings.IndexByte(v, '/')
-	if at < 0 || at > 0 && v[at-1] != ' ' || p.httpAt < 0 || fields[p.httpAt] == "" {
+	if at < 0 || at > 0 && v[at-1] != ' ' || p.httpAt < 0 || p.httpAt >= len(fields) || fields[p.httpAt] == "" {
 		return ""
 	}
 	path := v[at:]
@@ -248,8 +250,8 @@ func (p *parser) decide(lead string) string {
 			return "exchange-server-webshell"
 		}
 		e.Kind = vulnerable
-		if p.plan.rule == ruleExchange2021 {
-			e.Kind = infected
+		if p.plan.rule == ruleExchange2021 && slices.Contains(p.cves, "cve-2021-26855") {
+			e.Kind = infected // as reported at the time: these servers were being taken over as they were found
 		}
 		return "vulnerable-exchange-server"
 	case ruleDrone:

@@ -11,6 +11,8 @@ const (
 	windowBytes = 64 << 10 // how much of the document is looked at together
 	maxRecord   = 1 << 20  // a longer record is refused
 	rescanBytes = 16 << 20 // how much of one document may be read again after stray quotes
+
+	maxEmptyReads = 100 // of a reader that gives nothing and no error
 )
 
 // badRecord is why one record cannot be read; reading goes on after it.
@@ -20,7 +22,6 @@ func (b badRecord) Error() string { return string(b) }
 
 const (
 	errOpenQuote = badRecord("a quoted value is not closed: write \" around the value and \"\" inside it")
-	errJunk      = badRecord("a quoted value is followed by other text: write \"\" for a quote inside a value")
 	errGiant     = badRecord("the row is longer than 1 MiB: a quote is not closed or the row is not a report's")
 	errLines     = badRecord("the row runs on into the next lines and has too many columns: a quote is not closed")
 )
@@ -30,7 +31,7 @@ var errMore = errors.New("the record goes on after the window")
 
 // scanner splits a document into records and columns by RFC 4180, and like encoding/csv it takes a bare LF for the
 // end of a record, skips empty lines, and drops the CR before an LF. A quote inside a value that does not begin
-// with one stands for itself. Columns are substrings of a window of the document, which is one allocation for some
+// with one stands for itself, and so does text after a closing quote. Columns are substrings of a window of the document, which is one allocation for some
 // hundred records.
 type scanner struct {
 	r      io.Reader
@@ -58,14 +59,24 @@ func (s *scanner) fill() {
 		s.buf = make([]byte, size)
 	}
 	n := copy(s.buf, rest)
-	m, err := io.ReadFull(s.r, s.buf[n:])
-	if err != nil {
-		s.last = true
-		if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			s.err = err
+	empty := 0
+	for n < len(s.buf) && !s.last {
+		m, err := s.r.Read(s.buf[n:])
+		n += m
+		if empty++; m > 0 {
+			empty = 0
+		}
+		if empty >= maxEmptyReads && err == nil {
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			s.last = true
+			if !errors.Is(err, io.EOF) { // not io.ReadFull: it cannot tell a short document from a truncated gzip
+				s.err = err
+			}
 		}
 	}
-	s.window, s.pos = string(s.buf[:n+m]), 0
+	s.window, s.pos = string(s.buf[:n]), 0
 }
 
 // next returns the columns of the next record, valid until the next call; a badRecord after which it can be called
@@ -80,6 +91,9 @@ func (s *scanner) next() ([]string, error) {
 		switch {
 		case err == nil && s.last && s.err != nil && text[used-1] != '\n':
 			return nil, s.end() // the reader broke off: nobody knows whether the row is whole
+		case err == nil && used > maxRecord:
+			s.pos += used
+			return nil, errGiant
 		case err == nil && len(s.fields) == 0:
 			s.pos += used // an empty line
 		case err == nil:
@@ -174,7 +188,7 @@ func (s *scanner) split(text string) (used int, err error) {
 			}
 		}
 		var value string
-		ended := false
+		start, ended := i, false
 		if i < eol && text[i] == '"' {
 			value, i, err = s.quoted(text, i)
 			if err != nil {
@@ -190,7 +204,18 @@ func (s *scanner) split(text string) (used int, err error) {
 				i++
 				ended = true
 			default:
-				return i, errJunk
+				// Text after the closing quote: the sender did not double the quotes inside the value. Up to the
+				// next comma all of it is the value as it stands, as other readers of these reports take it.
+				if i > eol {
+					return i, errLines
+				}
+				end := eol
+				if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
+					end = i + k
+				} else {
+					ended = true
+				}
+				value, i = strings.TrimSuffix(text[start:end], "\r"), end
 			}
 		} else if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
 			value = text[i : i+k]

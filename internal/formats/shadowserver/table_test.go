@@ -28,10 +28,21 @@ var current = []string{
 // together are columns that often come together.
 var together = map[string]string{
 	"scan": "timestamp severity ip protocol port hostname tag asn geo region city naics hostname_source sector",
-	"event": "timestamp severity protocol src_ip src_port src_asn src_geo src_region src_city src_hostname src_naics " +
-		"src_sector dst_ip dst_port dst_asn dst_geo dst_region dst_city dst_hostname dst_naics dst_sector " +
-		"public_source family tag application version event_id",
-	"device": "device_vendor device_type device_model",
+	"src": "timestamp severity protocol src_ip src_port src_asn src_geo src_region src_city src_hostname src_naics " +
+		"src_sector device_vendor device_type device_model family",
+	"dst":     "dst_ip dst_port dst_asn dst_geo dst_region dst_city dst_hostname dst_naics dst_sector",
+	"referer": "http_referer_ip http_referer_asn http_referer_geo http_referer_region http_referer_city",
+	"event":   "public_source application version event_id",
+	"device":  "device_vendor device_type device_model",
+	"cert": "cert_expiration_date cert_issue_date cert_length cert_serial_number cipher_suite " +
+		"md5_fingerprint sha1_fingerprint sha256_fingerprint sha512_fingerprint key_algorithm signature_algorithm",
+	"issuer": "issuer_business_category issuer_common_name issuer_country issuer_email_address issuer_given_name " +
+		"issuer_locality_name issuer_organization_name issuer_organization_unit_name issuer_postal_code " +
+		"issuer_serial_number issuer_state_or_province_name issuer_street_address issuer_surname",
+	"subject": "subject_business_category subject_common_name subject_country subject_email_address " +
+		"subject_given_name subject_locality_name subject_organization_name subject_organization_unit_name " +
+		"subject_postal_code subject_serial_number subject_state_or_province_name subject_street_address " +
+		"subject_surname",
 }
 
 func TestTable(t *testing.T) {
@@ -43,7 +54,7 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := parseTable(string(text))
+	got, err := parseTable(string(text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +138,7 @@ func writeTable(t *testing.T, types []*reportType) {
 		fmt.Fprintf(&b, "group %s %s\n", g, together[g])
 	}
 	b.WriteByte('\n')
-	all, err := parseTable(b.String())
+	all, err := parseTable(b.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -169,12 +169,18 @@ func (t *reportType) column(name string) (role, bool) {
 	return 0, false
 }
 
+// edition is how a type was before: what it meant, and the columns that said something else.
+type edition struct {
+	meaning
+	columns []column
+}
+
 // table is what one of the two texts says.
 type table struct {
 	types   []*reportType
 	roles   map[string]role    // of a column whose type does not list it
 	names   [][2]string        // other names of types
-	earlier map[string]meaning // of a type before its rows had a severity
+	earlier map[string]edition // of a type before its rows had a severity
 	add     []addition
 }
 
@@ -189,9 +195,10 @@ type facts struct {
 	types   []*reportType
 	names   map[string][]*reportType
 	roles   map[string]role
-	earlier map[string]meaning
-	sets    map[*reportType]map[string]role
-	weight  map[string]float64 // of a column: the rarer, the more it says about the type
+	earlier map[string]edition
+	sets    map[*reportType]map[string]role // the columns of each type
+	own     map[*reportType]map[string]role // roles that we add to them
+	weight  map[string]float64              // of a column: the rarer, the more it says about the type
 }
 
 //go:embed types.txt
@@ -205,11 +212,11 @@ var compiled = sync.OnceValue(func() struct {
 	current, older table
 	facts          *facts
 } {
-	current, err := parseTable(typesText)
+	current, err := parseTable(typesText, nil)
 	if err != nil {
 		panic("types.txt: " + err.Error()) // a test reads it
 	}
-	older, err := parseTable(olderText)
+	older, err := parseTable(olderText, current.roles)
 	if err != nil {
 		panic("older.txt: " + err.Error())
 	}
@@ -223,8 +230,8 @@ var compiled = sync.OnceValue(func() struct {
 // newFacts joins official types with what only our own tables know: roles, titles, older names, retired types.
 func newFacts(types []*reportType, current, older table) *facts {
 	f := &facts{
-		names: map[string][]*reportType{}, roles: current.roles, earlier: older.earlier,
-		sets: map[*reportType]map[string]role{}, weight: map[string]float64{},
+		names: map[string][]*reportType{}, roles: older.roles, earlier: older.earlier,
+		sets: map[*reportType]map[string]role{}, own: map[*reportType]map[string]role{}, weight: map[string]float64{},
 	}
 	official := map[string]bool{}
 	for _, t := range types {
@@ -254,7 +261,10 @@ func newFacts(types []*reportType, current, older table) *facts {
 	}
 	for _, a := range older.add {
 		if t := byFile[a.file]; t != nil {
-			f.sets[t][a.name] |= a.role
+			if f.own[t] == nil {
+				f.own[t] = map[string]role{}
+			}
+			f.own[t][a.name] |= a.role
 		}
 	}
 	for _, n := range older.names {

@@ -2,6 +2,7 @@ package shadowserver
 
 import (
 	"fmt"
+	"maps"
 	"sort"
 	"strings"
 )
@@ -11,16 +12,17 @@ import (
 //	role COLUMN ROLE                 what a column says where its type does not list it
 //	group NAME COLUMN...             columns that often come together
 //	name NAME = FILE                 another name of a report type
-//	earlier FILE MEANING             what the type meant before its rows had a severity
+//	earlier FILE MEANING COLUMN=ROLE...  what the type and its columns meant before rows had a severity
 //	add FILE COLUMN=ROLE...          roles of our own
 //	type FILE | FEED | TITLE | MEANING | TAG | APPLICATION | TRANSPORT | COLUMN...
 //
 // MEANING is class/type or the name of a rule. COLUMN is a name, which has the role of its role statement or none;
 // NAME=ROLE for another role; @GROUP; or =FILE for the columns of an earlier type.
 
-// parseTable reads a text; an error names its line.
-func parseTable(text string) (table, error) {
-	t := table{roles: map[string]role{}, earlier: map[string]meaning{}}
+// parseTable reads a text that builds on the roles of another; an error names its line.
+func parseTable(text string, roles map[string]role) (table, error) {
+	t := table{roles: map[string]role{}, earlier: map[string]edition{}}
+	maps.Copy(t.roles, roles)
 	groups := map[string][]column{}
 	for i, line := range strings.Split(text, "\n") {
 		if line, _, _ = strings.Cut(line, "#"); strings.TrimSpace(line) == "" {
@@ -52,9 +54,13 @@ func (t *table) statement(word, rest string, groups map[string][]column) error {
 		}
 		t.names = append(t.names, [2]string{alias, file})
 		return nil
-	case word == "earlier" && len(f) == 2:
+	case word == "earlier" && len(f) > 1:
 		m, err := parseMeaning(f[1])
-		t.earlier[f[0]] = m
+		if err != nil {
+			return err
+		}
+		cols, err := t.columns(f[2:], groups)
+		t.earlier[f[0]] = edition{m, cols}
 		return err
 	case word == "add" && len(f) > 1:
 		cols, err := t.columns(f[1:], groups)
