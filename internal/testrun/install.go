@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// need is something that the tests use and Go's modules do not bring.
+type need struct {
+	name     string
+	packages []string // Debian's
+	present  func(context.Context) bool
+	race     bool // only the race detector uses it
+}
+
+func needs() []need {
+	return []need{
+		{"a C compiler", []string{"gcc", "libc6-dev"}, compiles, true},
+		{"PostgreSQL", []string{"postgresql"}, func(context.Context) bool { _, err := postgresFolder(); return err == nil }, false},
+	}
+}
+
+// install makes sure that everything is there: as root or with passwordless sudo by itself, else by asking.
+func (r runner) install(ctx context.Context, race bool) error {
+	var missing, packages []string
+	for _, n := range needs() {
+		if (n.race && !race) || n.present(ctx) {
+			continue
+		}
+		missing = append(missing, n.name)
+		packages = append(packages, n.packages...)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	line := "apt-get install -y --no-install-recommends " + strings.Join(packages, " ")
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("the tests need %s: install them, then run this again", strings.Join(missing, " and "))
+	}
+	var prefix []string
+	if os.Geteuid() != 0 {
+		if exec.CommandContext(ctx, "sudo", "-n", "true").Run() != nil {
+			return fmt.Errorf("the tests need %s: run this line, then run this again\n\n  sudo %s",
+				strings.Join(missing, " and "), line)
+		}
+		prefix = []string{"sudo", "-n"}
+	}
+	fmt.Fprintf(r.out, "the tests need %s: %s\n", strings.Join(missing, " and "), line)
+	prefix = append(prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
+	for _, step := range [][]string{
+		{"update"},
+		append([]string{"install", "-y", "--no-install-recommends"}, packages...),
+	} {
+		words := slices.Concat(prefix, step)
+		if err := r.command(ctx, nil, words[0], words[1:]...).Run(); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+		}
+	}
+	for _, n := range needs() {
+		if (!n.race || race) && !n.present(ctx) {
+			return fmt.Errorf("%s was installed and is not found", n.name)
+		}
+	}
+	return nil
+}
+
+// compiles tries it: a compiler without the C library's headers is there and of no use.
+func compiles(ctx context.Context) bool {
+	cc := strings.Fields(os.Getenv("CC"))
+	if len(cc) == 0 {
+		cc = []string{"gcc"}
+	}
+	cmd := exec.CommandContext(ctx, cc[0], append(cc[1:], "-fsyntax-only", "-x", "c", "-")...)
+	cmd.Stdin = strings.NewReader("#include <stdlib.h>\n#include <pthread.h>\n")
+	return cmd.Run() == nil
+}
+
+// postgresFolder is the folder of PostgreSQL's programs: Debian keeps them out of PATH, one folder a version.
+func postgresFolder() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil {
+		return "", err
+	}
+	newest, folder := 0.0, ""
+	for _, path := range found {
+		bin := filepath.Dir(path)
+		version, err := strconv.ParseFloat(filepath.Base(filepath.Dir(bin)), 64) // 15, and 9.6 once
+		if err == nil && version > newest {
+			newest, folder = version, bin
+		}
+	}
+	if folder != "" {
+		return folder, nil
+	}
+	path, err := exec.LookPath("initdb")
+	if err != nil {
+		return "", errors.New("PostgreSQL is not installed")
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", err
+	}
+	return filepath.Dir(path), nil
+}
