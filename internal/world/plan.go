@@ -57,14 +57,21 @@ type planner struct {
 	*World
 	rows   map[bucket][]sighting
 	serial int
+	done   map[string]bool // outlets that have reported something: each does, however small the world
 }
 
 // makeFiles plays the days and makes the files in which they are reported.
 func (w *World) makeFiles() {
-	p := &planner{World: w, rows: map[bucket][]sighting{}}
+	p := &planner{World: w, rows: map[bucket][]sighting{}, done: map[string]bool{}}
 	for i := range w.problems {
 		for j, o := range troubles[w.problems[i].kind].outlets {
-			p.see(int32(i), o, w.random("sighting "+o.name, i*16+j)) //nolint:gosec // far fewer
+			p.see(int32(i), o, w.random("sighting "+o.name, i*16+j))
+		}
+	}
+	w.templates = map[string]*[variants]template{}
+	for b := range p.rows {
+		if w.templates[b.feed] == nil {
+			w.templates[b.feed] = findType(b.feed).compileAll()
 		}
 	}
 	p.shadowserverFiles()
@@ -86,10 +93,14 @@ func (p *planner) see(problem int32, o outlet, r *rand.Rand) {
 		for d := range p.size.Days {
 			lo := max(sp.from, p.day(d).Unix())
 			hi := min(sp.to, p.day(d+1).Unix())
-			if hi-lo < 3600 || r.IntN(8) == 0 { // too short to be caught, or missed
+			if hi-lo < 3600 || r.IntN(8) == 0 && p.done[o.name] { // too short to be caught, or missed
 				continue
 			}
-			times := make([]int64, count(o.perDay, r))
+			n := count(o.perDay, r)
+			if !p.done[o.name] {
+				n, p.done[o.name] = max(n, 1), true
+			}
+			times := make([]int64, n)
 			for i := range times {
 				times[i] = lo + r.Int64N(hi-lo-int64(len(times)))
 			}
@@ -122,7 +133,7 @@ func (p *planner) report(d int, s sighting, o outlet, r *rand.Rand) {
 	pr := &p.problems[s.problem]
 	at := &p.sites[pr.site]
 	own := at.net.Role == RoleOwn
-	s.port = at.first + uint16(r.UintN(uint(at.last-at.first)+1)) //nolint:gosec // within the block
+	s.port = at.first + uint16(r.UintN(uint(at.last-at.first)+1))
 	if x := findXARF(o.name); x != nil {
 		if own || r.IntN(5) == 0 { // a few are sent to us although they are not ours
 			p.xarfFile(x, s, r)
@@ -222,7 +233,7 @@ func (p *planner) spoil(f *File, number int, rows []sighting, r *rand.Rand) []li
 	}
 	if number%4 == 1 {
 		for i := range 1 + r.IntN(3) {
-			l := line{rows[r.IntN(len(rows))], faultAddress + fault((number/4+i)%3)} //nolint:gosec // three kinds
+			l := line{rows[r.IntN(len(rows))], faultAddress + fault((number/4+i)%3)}
 			if l.fault == faultShort && f.content.typ.layout == "" {
 				l.fault = faultAddress // its first two columns may hold a URL, which is a subject too
 			}

@@ -55,7 +55,7 @@ func TestSizes(t *testing.T) {
 		docs [2]int // at least, at most
 		rows [2]int
 	}{
-		{"demo", world.Demo(), [2]int{20_000, 14}, [2]int{350, 600}, [2]int{90_000, 200_000}},
+		{"demo", world.Demo(), [2]int{20_000, 14}, [2]int{350, 800}, [2]int{90_000, 200_000}},
 		{"small", world.Small(), [2]int{200, 3}, [2]int{40, 150}, [2]int{200, 2000}},
 		{"nothing", world.Size{}, [2]int{1, 1}, [2]int{4, 100}, [2]int{1, 1000}},
 		{"too much", world.Size{Lines: 1 << 30, Days: 1}, [2]int{20_000, 1}, [2]int{10, 100}, [2]int{1000, 20_000}},

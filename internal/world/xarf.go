@@ -29,20 +29,40 @@ type xarfKind struct {
 var kindSpam = report.Kind{Class: "abusive-content", Type: "spam"}
 
 var xarfKinds = []xarfKind{
-	{"login_attack", byTrapline, "connection", "login_attack", kindBruteForce, "", "tcp", 0, "honeypot",
-		"%s sshd: failed password for root from %s port %d ssh2", "attack:brute-force"},
-	{"port_scan", byTrapline, "connection", "port_scan", report.Kind{Class: "information-gathering", Type: "scanner"}, "", "tcp", 0,
-		"honeypot", "%s kernel: DROP SRC=%s SPT=%d DPT=23 SYN", "attack:port-scan"},
-	{"ddos", byNorthline, "connection", "ddos", report.Kind{Class: "availability", Type: "ddos"}, "", "udp", 0, "flow_analysis",
-		"%s flow %s:%d -> 198.51.100.20:443 udp 190000 pps", "attack:udp-flood"},
-	{"botnet", byNorthline, "infrastructure", "botnet", kindInfected, "", "", 0, "traffic_analysis",
-		"%s check-in from %s:%d to the sinkholed controller", "malware:botnet"},
-	{"spam", byNorthline, "messaging", "spam", kindSpam, "", "", 0, "spamtrap",
-		"%s mx1 postfix/smtpd: connect from unknown[%s]:%d", "spam:commercial"},
-	{"open_service", byTrapline, "vulnerability", "open_service", kindVulnerable, "dns", "", 53, "vulnerability_scan",
-		"%s answer to a recursive query by %s port %d", "service:dns"},
-	{"phishing", byBank, "content", "phishing", report.Kind{Class: "fraud", Type: "phishing"}, "", "", 0, "researcher_analysis",
-		"%s page fetched from %s, connection from port %d", "brand:first-harbour-bank"},
+	{
+		"login_attack", byTrapline, "connection", "login_attack", kindBruteForce, "", "tcp", 0, "honeypot",
+		"%s sshd: failed password for root from %s port %d ssh2", "attack:brute-force",
+	},
+	{
+		"port_scan", byTrapline, "connection", "port_scan",
+		report.Kind{Class: "information-gathering", Type: "scanner"},
+		"", "tcp", 0,
+		"honeypot", "%s kernel: DROP SRC=%s SPT=%d DPT=23 SYN", "attack:port-scan",
+	},
+	{
+		"ddos", byNorthline, "connection", "ddos",
+		report.Kind{Class: "availability", Type: "ddos"},
+		"", "udp", 0, "flow_analysis",
+		"%s flow %s:%d -> 198.51.100.20:443 udp 190000 pps", "attack:udp-flood",
+	},
+	{
+		"botnet", byNorthline, "infrastructure", "botnet", kindInfected, "", "", 0, "traffic_analysis",
+		"%s check-in from %s:%d to the sinkholed controller", "malware:botnet",
+	},
+	{
+		"spam", byNorthline, "messaging", "spam", kindSpam, "", "", 0, "spamtrap",
+		"%s mx1 postfix/smtpd: connect from unknown[%s]:%d", "spam:commercial",
+	},
+	{
+		"open_service", byTrapline, "vulnerability", "open_service", kindVulnerable, "dns", "", 53, "vulnerability_scan",
+		"%s answer to a recursive query by %s port %d", "service:dns",
+	},
+	{
+		"phishing", byBank, "content", "phishing",
+		report.Kind{Class: "fraud", Type: "phishing"},
+		"", "", 0, "researcher_analysis",
+		"%s page fetched from %s, connection from port %d", "brand:first-harbour-bank",
+	},
 }
 
 func findXARF(name string) *xarfKind {
@@ -107,7 +127,7 @@ func (w *World) xarfDocument(c *content) []byte {
 	p := &w.problems[c.problem]
 	at := time.Unix(c.at, 0).UTC().Format(time.RFC3339)
 	addr := w.addrOf(nil, c.sighting)
-	id := mix(p.device ^ uint64(c.at) ^ uint64(c.port)<<32) //nolint:gosec // after 1970
+	id := mix(p.device ^ uint64(c.at) ^ uint64(c.port)<<32)
 	text := fmt.Sprintf(x.text, at, addr, c.port) + "\n"
 	sum := sha256.Sum256([]byte(text))
 	var from xarfParty
