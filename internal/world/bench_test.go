@@ -129,6 +129,23 @@ func TestBenchMillion(t *testing.T) {
 		size += n
 	}
 	t.Logf("%d rows, %d bytes each, in %s", in.Rows, size/int64(in.Rows), time.Since(start))
+	pairs, addrs := map[string]bool{}, map[string]bool{}
+	for _, f := range in.Files {
+		var b bytes.Buffer
+		if _, err := f.WriteTo(&b); err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(b.Bytes()) {
+			a := string(bytes.SplitN(line, []byte(","), 4)[2]) // every type has it there
+			pairs[f.Feed+a], addrs[a] = true, true
+		}
+	}
+	if n := len(pairs) - len(in.Files); n != 300_000 { // less the headers
+		t.Errorf("the rows are about %d pairs", n)
+	}
+	if n := len(addrs) - 2; n != 240_000 { // less the two names of the column
+		t.Errorf("the rows are about %d addresses", n)
+	}
 	if mean := size / int64(in.Rows); mean < 200 || mean > 500 {
 		t.Errorf("a row has %d bytes", mean)
 	}

@@ -71,7 +71,7 @@ func TestXARFIsValid(t *testing.T) {
 			kinds[f.Feed]++
 		}
 	}
-	for f := range world.New(1, world.Demo()).Reports() {
+	for f := range demo().Reports() {
 		if f.Format != world.FormatXARF || f.DuplicateOf != "" || f.Unreadable {
 			continue
 		}
