@@ -25,7 +25,7 @@ type File struct {
 	Name     string // unique in its world
 	Reporter string // a Reporter.Name
 	Format   string // empty for a document that no format reads
-	Feed     string // report type of Shadowserver, category/type of XARF, feedback type of ARF
+	Feed     string // report type of Shadowserver, category/type of XARF with hyphens, feedback type of ARF
 	Received time.Time
 
 	// What is in it. Rows = Good + Repeats + Refused; a duplicate has the counts of the file that it repeats.

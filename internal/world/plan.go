@@ -269,7 +269,7 @@ func (p *planner) xarfFile(x *xarfKind, s sighting, r *rand.Rand) {
 	at := time.Unix(s.at, 0).UTC()
 	p.add(&File{
 		Name:     fmt.Sprintf("%s-%s-%s-%05d.json", at.Format(time.DateOnly), x.reporter, strings.ReplaceAll(x.name, "_", "-"), p.serial),
-		Reporter: x.reporter, Format: FormatXARF, Feed: x.category + "/" + x.typ,
+		Reporter: x.reporter, Format: FormatXARF, Feed: x.category + "/" + strings.ReplaceAll(x.typ, "_", "-"),
 		Received: at.Add(time.Duration(300+r.IntN(6*3600)) * time.Second),
 		Rows:     1, Good: 1, content: &content{world: p.World, xarf: x, sighting: s},
 	}, p.serial%23 == 5)

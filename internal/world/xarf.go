@@ -18,7 +18,7 @@ type xarfKind struct {
 	category string
 	typ      string
 	kind     report.Kind
-	thing    string // empty: the problem's own
+	thing    string // what the document says; empty: the problem's own
 	proto    string // transport; empty where the document's protocol is none
 	port     uint16 // of the service; 0 where the connection's source port counts
 	source   string // evidence_source
@@ -26,11 +26,14 @@ type xarfKind struct {
 	tag      string
 }
 
-var kindSpam = report.Kind{Class: "abusive-content", Type: "spam"}
+var (
+	kindSpam = report.Kind{Class: "abusive-content", Type: "spam"}
+	kindOpen = report.Kind{Class: "vulnerable", Type: "potentially-unwanted-accessible"}
+)
 
 var xarfKinds = []xarfKind{
 	{
-		"login_attack", byTrapline, "connection", "login_attack", kindBruteForce, "", "tcp", 0, "honeypot",
+		"login_attack", byTrapline, "connection", "login_attack", kindBruteForce, "login-attack", "tcp", 0, "honeypot",
 		"%s sshd: failed password for root from %s port %d ssh2", "attack:brute-force",
 	},
 	{
@@ -54,7 +57,7 @@ var xarfKinds = []xarfKind{
 		"%s mx1 postfix/smtpd: connect from unknown[%s]:%d", "spam:commercial",
 	},
 	{
-		"open_service", byTrapline, "vulnerability", "open_service", kindVulnerable, "dns", "", 53, "vulnerability_scan",
+		"open_service", byTrapline, "vulnerability", "open_service", kindOpen, "open-dns", "", 53, "vulnerability_scan",
 		"%s answer to a recursive query by %s port %d", "service:dns",
 	},
 	{
@@ -169,7 +172,7 @@ func (d *xarfDoc) fill(w *World, c *content, at string) {
 	case "spam":
 		d.Protocol, d.SMTPFrom, d.Subject = "smtp", "offers@bulk.example", "You have been chosen"
 	case "open_service":
-		d.Service = c.xarf.thing
+		d.Service = "dns"
 	case "phishing":
 		site := w.sites[p.site].urlHost
 		d.URL = fmt.Sprintf("http://%s/login/%x/", site, p.device>>40)
