@@ -39,13 +39,13 @@ var xarfKinds = []xarfKind{
 	{
 		"port_scan", byTrapline, "connection", "port_scan",
 		report.Kind{Class: "information-gathering", Type: "scanner"},
-		"", "tcp", 0,
+		"port-scan", "tcp", 0,
 		"honeypot", "%s kernel: DROP SRC=%s SPT=%d DPT=23 SYN", "attack:port-scan",
 	},
 	{
 		"ddos", byNorthline, "connection", "ddos",
 		report.Kind{Class: "availability", Type: "ddos"},
-		"", "udp", 0, "flow_analysis",
+		"ddos", "udp", 0, "flow_analysis",
 		"%s flow %s:%d -> 198.51.100.20:443 udp 190000 pps", "attack:udp-flood",
 	},
 	{
