@@ -2,6 +2,7 @@ package shadowserver
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -76,6 +77,9 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 	case roleAddr:
 		a, err := address(v)
 		if err != nil {
+			if network, bad := netip.ParsePrefix(v); bad == nil {
+				err = fmt.Errorf("%s is a network: an event is about one address", network)
+			}
 			return false, err
 		}
 		s.Addr = a

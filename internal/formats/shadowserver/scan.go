@@ -253,8 +253,13 @@ func (s *scanner) quoted(text string, i, eol int) (value string, after int, ende
 	}
 	// Text after the closing quote: the sender did not double the quotes inside the value. Up to the next comma all
 	// of it is the value as it stands, as other readers of these reports take it.
+	after, ended = eol, true
 	if k := strings.IndexByte(text[j:eol], ','); k >= 0 {
-		return text[i : j+k], j + k, false, nil
+		after, ended = j+k, false
 	}
-	return strings.TrimSuffix(text[i:eol], "\r"), eol, true, nil
+	value = strings.TrimSuffix(text[i:after], "\r")
+	if strings.HasSuffix(value, `"`) {
+		value = value[1 : len(value)-1]
+	}
+	return value, after, ended, nil
 }
