@@ -2,6 +2,7 @@ package shadowserver_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -69,8 +70,7 @@ func golden(input txtar.File) []byte {
 				err = &report.RowError{Row: ev.Row, Reason: report.Reason(err)}
 			}
 		}
-		if err != nil {
-			e := err.(*report.RowError)
+		if e, ok := errors.AsType[*report.RowError](err); ok {
 			bad = fmt.Appendf(bad, "# %d: %s\n", e.Row, e.Reason)
 			continue
 		}

@@ -206,9 +206,11 @@ func TestNothingIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(all, "_meta")
-	usual := map[string]string{"timestamp": "2026-03-01 02:10:00", "ip": "198.51.100.7", "src_ip": "198.51.100.8",
+	usual := map[string]string{
+		"timestamp": "2026-03-01 02:10:00", "ip": "198.51.100.7", "src_ip": "198.51.100.8",
 		"http_referer_ip": "198.51.100.9", "dst_ip": "203.0.113.7", "port": "23", "src_port": "24", "dst_port": "25",
-		"email": "user@isp.example", "website": "victim.example", "request": "host.example", "severity": "high"}
+		"email": "user@isp.example", "website": "victim.example", "request": "host.example", "severity": "high",
+	}
 	for key, x := range all {
 		cols := columnsOf(x.Required, x.Optional)
 		row := make([]string, len(cols))
