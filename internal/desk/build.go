@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -21,12 +22,13 @@ type builder struct {
 	parties  map[uint32]report.Party // by ASN, for parties that are one
 	enc      *zstd.Encoder
 	arena    []byte // the events as JSON lines, in the order of rows
-	sorted   []byte // the same in the order of keys
+	body     bytes.Buffer
 	sights   []sight
 	touches  []incident.Touch
 	byKey    map[incident.Key]int32 // place in touches
 	newest   map[Newest]int64       // Micros left out of the key
 	days     map[int32][]int32      // one shared slice a day
+	words    map[string]string      // tags, each once
 	refusals []Refusal
 	repeats  int
 	from, to int64
@@ -45,7 +47,7 @@ type sight struct {
 func newBuilder(cfg *incident.Config) *builder {
 	return &builder{
 		cfg: cfg, windows: map[report.Kind]int64{}, byKey: map[incident.Key]int32{}, newest: map[Newest]int64{},
-		days: map[int32][]int32{}, parties: map[uint32]report.Party{},
+		days: map[int32][]int32{}, words: map[string]string{}, parties: map[uint32]report.Party{},
 	}
 }
 
@@ -87,7 +89,7 @@ func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) 
 	if !ok {
 		at = int32(len(b.touches))
 		b.byKey[key] = at
-		t := incident.Touch{Key: key, Party: party, Kind: e.Kind, Tag: strings.Clone(e.Tag())}
+		t := incident.Touch{Key: key, Party: party, Kind: e.Kind, Tag: b.word(e.Tag())}
 		if !party.IsLine() {
 			t.Subject = strings.Clone(e.Subject.String())
 		}
@@ -124,35 +126,51 @@ func (b *builder) finish(c *Chunk, source int32) error {
 	})
 	sources := []int32{source}
 	feeds := map[int32][]int32{}
-	b.sorted = b.sorted[:0]
+	body, err := b.encoder()
+	if err != nil {
+		return err
+	}
 	for i := range b.sights {
 		s := &b.sights[i]
-		b.sorted = append(b.sorted, b.arena[s.off:s.off+s.n]...)
+		if _, err := body.Write(b.arena[s.off : s.off+s.n]); err != nil {
+			return fmt.Errorf("compress chunk: %w", err)
+		}
 		if _, ok := feeds[s.feed]; !ok {
 			feeds[s.feed] = []int32{s.feed}
 		}
 		b.place(&touches[rank[s.touch]], s, i, sources, feeds[s.feed])
 	}
-	var err error
+	if err := body.Close(); err != nil {
+		return fmt.Errorf("compress chunk: %w", err)
+	}
+	if len(b.sights) > 0 {
+		c.Body = bytes.Clone(b.body.Bytes())
+	}
 	if c.Refusals, err = EncodeRefusals(b.refusals); err != nil {
 		return err
 	}
 	c.FromRow, c.ToRow = b.from, b.to
 	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, len(b.refusals)
-	if b.enc == nil {
-		if b.enc, err = newEncoder(); err != nil {
-			return err
-		}
-	}
-	if len(b.sorted) > 0 {
-		c.Body = b.enc.EncodeAll(b.sorted, make([]byte, 0, len(b.sorted)/8))
-	}
 	c.Touches = touches
 	for w, micros := range b.newest {
 		w.Micros = micros
 		c.Newest = append(c.Newest, w)
 	}
 	return nil
+}
+
+// encoder returns the compressor, writing to an empty body.
+func (b *builder) encoder() (*zstd.Encoder, error) {
+	b.body.Reset()
+	if b.enc != nil {
+		b.enc.Reset(&b.body)
+		return b.enc, nil
+	}
+	var err error
+	if b.enc, err = newEncoder(&b.body); err != nil {
+		return nil, fmt.Errorf("compress chunk: %w", err)
+	}
+	return b.enc, nil
 }
 
 // place adds the i-th event of the body to its key's last part, or begins a new one.
@@ -170,6 +188,21 @@ func (b *builder) place(t *incident.Touch, s *sight, i int, source, feed []int32
 	t.Parts = append(t.Parts, incident.Part{
 		First: s.first, Last: s.last, Severity: s.severity, Start: i, Len: 1, Marks: marks,
 	})
+}
+
+// maxWords bounds what a reporter with ever new tags can make us keep.
+const maxWords = 10_000
+
+func (b *builder) word(s string) string {
+	w, ok := b.words[s]
+	if !ok {
+		if len(b.words) >= maxWords {
+			clear(b.words)
+		}
+		w = strings.Clone(s)
+		b.words[w] = w
+	}
+	return w
 }
 
 func (b *builder) window(k report.Kind) int64 {

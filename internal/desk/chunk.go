@@ -3,6 +3,7 @@ package desk
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -86,13 +87,13 @@ func DecodeRefusals(b []byte) ([]Refusal, error) {
 // no real document is near it.
 const maxBody = 2 << 30
 
-func newEncoder() (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+func newEncoder(w io.Writer) (*zstd.Encoder, error) {
+	return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(true))
 }
 
 func compress(b []byte) ([]byte, error) {
-	enc, err := newEncoder()
+	enc, err := newEncoder(nil)
 	if err != nil {
 		return nil, fmt.Errorf("compress chunk: %w", err)
 	}

@@ -26,8 +26,11 @@ type Desk struct {
 	// *report.RowError with Row 0; the Document beside it says what cannot be opened.
 	Open func(doc report.Document, format string) iter.Seq2[Document, error]
 
+	// Networks returns the address tables in force, for one goroutine. It is asked for each chunk, so that a chunk is
+	// attributed by one state of the tables.
+	Networks func() Networks
+
 	Originals Originals
-	Networks  Networks
 	Store     Store
 	Incidents incident.Config
 	Metrics   *Metrics // may be nil
@@ -54,7 +57,7 @@ type Originals interface {
 
 // Networks says whose an address is.
 type Networks interface {
-	// Lookup returns the holder of an address, never nil; the caller does not change it.
+	// Lookup returns the holder of an address, never nil, valid until the next call; the caller does not change it.
 	Lookup(a netip.Addr) *report.Holder
 }
 

@@ -18,6 +18,7 @@ type work struct {
 	generation int
 	known      Known
 	build      *builder
+	networks   Networks
 	repeats    *repeats
 	source     int32 // the store's number of the reporter
 	feeds      map[string]int32
@@ -67,6 +68,7 @@ func (w *work) read() error {
 	}
 	w.source = ids[0]
 	w.repeats = newRepeats(w.desk.SpoolDir, heldRows)
+	w.networks = w.desk.Networks()
 	original, err := w.desk.Originals.Original(w.ctx, w.report.ID)
 	if err != nil {
 		return err
@@ -156,7 +158,7 @@ func (w *work) event(e *report.Event) error {
 	}
 	holder := &noHolder
 	if e.Subject.Addr.IsValid() {
-		holder = w.desk.Networks.Lookup(e.Subject.Addr)
+		holder = w.networks.Lookup(e.Subject.Addr)
 	}
 	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
 	return nil
@@ -246,6 +248,7 @@ func (w *work) cut() error {
 		}
 	}
 	w.pending = c
+	w.networks = w.desk.Networks()
 	return nil
 }
 

@@ -49,7 +49,7 @@ func BenchmarkDesk(b *testing.B) {
 					yield(desk.Document{Name: doc.Name, Format: "shadowserver", Events: formats.Tables{}.Parse(doc)}, nil)
 				}
 			},
-			Originals: originals, Networks: elsewhere{}, Store: db, Incidents: incident.Defaults(), SpoolDir: b.TempDir(),
+			Originals: originals, Networks: func() desk.Networks { return elsewhere{} }, Store: db, Incidents: incident.Defaults(), SpoolDir: b.TempDir(),
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})

@@ -198,6 +198,11 @@ func (s *Stream) discard(ctx context.Context, id report.ID) {
 	if err := s.originals.Purge(ctx, jetstream.WithPurgeSubject(s.originalSubject(id))); err != nil {
 		s.dirty.Store(true)
 		s.log.Debug("remove an unused original", "report", id, "err", err)
+		return // a file goes after what names it
+	}
+	if err := s.removeFile(id); err != nil {
+		s.dirty.Store(true)
+		s.log.Debug("remove an unused original", "report", id, "err", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"os"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -19,12 +20,18 @@ func (s *Stream) Objects(t testing.TB) map[report.ID]struct{} {
 	return ids
 }
 
-// Damage loses the second chunk of an object.
+// Damage loses the second chunk of an object, and the end of one that is a file.
 func (s *Stream) Damage(t testing.TB, id report.ID) {
 	t.Helper()
 	o, err := s.find(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.file {
+		if err := os.Truncate(s.originalPath(id), o.size-1); err != nil {
+			t.Fatal(err)
+		}
+		return
 	}
 	m, err := s.originals.GetMsg(t.Context(), o.first+1, jetstream.WithGetMsgSubject(s.originalSubject(id)))
 	if err != nil {

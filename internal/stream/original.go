@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
 	"strconv"
 	"sync"
 
@@ -31,8 +32,9 @@ type upload struct {
 	s     *Stream
 	id    report.ID
 	buf   *[]byte
-	extra bool // buf's last byte was read and belongs to the chunk that follows
-	begun bool // something may be stored
+	extra bool     // buf's last byte was read and belongs to the chunk that follows
+	begun bool     // something may be stored
+	file  *os.File // of a large report on an embedded stream, see file.go; else nil
 	hash  hash.Hash
 	acks  []jetstream.PubAckFuture // in order of publishing
 	first uint64                   // sequence of the first chunk, 0 while it is not acknowledged
@@ -110,8 +112,12 @@ func (u *upload) sum(rep *report.Report, size int64) {
 	rep.Size = size
 }
 
-// chunk publishes one message that is not the last. It does not wait for it, unless the window is full.
+// chunk stores a chunk that is not the last. A message is not waited for, unless the window is full.
 func (u *upload) chunk(ctx context.Context, b []byte) error {
+	if u.s.embedded() {
+		u.n++
+		return u.write(b)
+	}
 	if len(u.acks) == window {
 		if err := u.await(ctx); err != nil {
 			return err
@@ -160,6 +166,13 @@ func (u *upload) close(ctx context.Context, rep report.Report, b []byte) error {
 	}
 	m := nats.NewMsg(u.s.originalSubject(u.id))
 	m.Data = b
+	if u.file != nil {
+		if err := u.finish(b); err != nil {
+			return err
+		}
+		m.Data = nil
+		m.Header.Set(headerFile, "1")
+	}
 	m.Header.Set(headerSize, strconv.FormatInt(rep.Size, 10))
 	m.Header.Set(headerSHA256, hex.EncodeToString(rep.SHA256[:]))
 	m.Header.Set(headerChunks, strconv.Itoa(u.n+1))
@@ -182,6 +195,9 @@ func (u *upload) discard(ctx context.Context) {
 	if !u.begun {
 		return
 	}
+	if u.file != nil {
+		_ = u.file.Close() // it may be closed
+	}
 	wait, cancel := cleanup(ctx)
 	defer cancel()
 	for len(u.acks) > 0 {
@@ -198,6 +214,7 @@ type object struct {
 	size   int64
 	sha256 [sha256.Size]byte
 	chunks int
+	file   bool // the bytes are in a file, see file.go
 	first  uint64
 	tail   []byte
 }
@@ -214,7 +231,7 @@ func (s *Stream) find(ctx context.Context, id report.ID) (object, error) {
 	if m.Header.Get(headerChunks) == "" {
 		return object{}, ErrNotFound // its upload never ended
 	}
-	o := object{tail: m.Data}
+	o := object{tail: m.Data, file: m.Header.Get(headerFile) != ""}
 	var errs [4]error
 	o.size, errs[0] = strconv.ParseInt(m.Header.Get(headerSize), 10, 64)
 	o.chunks, errs[1] = strconv.Atoi(m.Header.Get(headerChunks))
@@ -236,6 +253,9 @@ func (s *Stream) Original(ctx context.Context, id report.ID) (io.ReadCloser, err
 	o, err := s.find(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read the original of report %s: %w", id, err)
+	}
+	if o.file {
+		return s.openFile(id, o)
 	}
 	if o.chunks == 1 {
 		if int64(len(o.tail)) != o.size || sha256.Sum256(o.tail) != o.sha256 {

@@ -69,7 +69,10 @@ func (s *Stream) purge(ctx context.Context, id report.ID) (size int64, gone bool
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return 0, false, err
 	}
-	return o.size, true, s.originals.Purge(ctx, jetstream.WithPurgeSubject(s.originalSubject(id)))
+	if err := s.originals.Purge(ctx, jetstream.WithPurgeSubject(s.originalSubject(id))); err != nil {
+		return 0, false, err
+	}
+	return o.size, true, s.removeFile(id)
 }
 
 // Forget removes the knowledge of which bytes came in before the given time: the same bytes make a new report from

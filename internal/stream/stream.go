@@ -8,7 +8,8 @@
 //
 //   - originals: an object is the messages of one subject, NAME.original.ID, each a chunk of at most 256 KiB. The
 //     last one carries size, SHA-256 and number of chunks in its headers; an object without that message is one
-//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single fsync.
+//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single fsync. Inside this
+//     program the bytes of a larger one are a file, see file.go.
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
 //
@@ -133,7 +134,7 @@ func (s *Stream) open(ctx context.Context) error {
 		return fmt.Errorf("prepare the stream: %w", explain(err))
 	}
 	if s.embedded() && !clean {
-		if err := s.sweep(ctx, time.Now()); err != nil {
+		if err := errors.Join(s.sweep(ctx, time.Now()), s.sweepFiles(ctx)); err != nil {
 			return fmt.Errorf("remove what a broken upload left: %w", explain(err))
 		}
 	}

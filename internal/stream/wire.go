@@ -15,6 +15,7 @@ const (
 	headerSHA256 = "Tocsin-Sha256" // last message of an object: of the whole of it, hexadecimal
 	headerSize   = "Tocsin-Size"   // last message of an object: bytes of the whole of it
 	headerChunks = "Tocsin-Chunks" // last message of an object: how many messages it is
+	headerFile   = "Tocsin-File"   // last message of an object: its bytes are a file beside the stream
 	headerFirst  = "Tocsin-First"  // last message of an object of several: sequence of the first
 )
 

@@ -85,7 +85,7 @@ func Desk(t testing.TB, db desk.Store, docs ...*Document) *desk.Desk {
 				yield(desk.Document{Name: doc.Name, Format: "test", Events: byName[string(id)].events}, nil)
 			}
 		},
-		Originals: originals{}, Networks: networks{}, Store: db, Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
+		Originals: originals{}, Networks: func() desk.Networks { return networks{} }, Store: db, Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
