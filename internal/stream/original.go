@@ -182,6 +182,9 @@ func (u *upload) discard(ctx context.Context) {
 	if !u.begun {
 		return
 	}
+	if errors.Is(context.Cause(ctx), ErrBroken) {
+		return // no answer will come; the next Open sweeps
+	}
 	wait, cancel := cleanup(ctx)
 	defer cancel()
 	for len(u.acks) > 0 {
