@@ -130,7 +130,7 @@ func BenchmarkWork(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
 		for _, rep := range reps {
-			if err := s.Requeue(b.Context(), stream.Item{Report: rep, Generation: 1}); err != nil {
+			if err := s.Requeue(b.Context(), rep, 1); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -42,18 +42,18 @@ func backoff(attempt int) time.Duration {
 
 // Requeue hands out a work item for a report that was worked before, for a replay. Its original must still be kept,
 // else ErrNotFound; a report whose item is still open gives ErrOpen.
-func (s *Stream) Requeue(ctx context.Context, it Item) error {
+func (s *Stream) Requeue(ctx context.Context, rep report.Report, generation int) error {
 	s.retire.Lock()
 	defer s.retire.Unlock()
-	_, err := s.find(ctx, it.Report.ID)
+	_, err := s.find(ctx, rep.ID)
 	if err == nil {
-		err = s.publishItem(ctx, it)
+		err = s.publishItem(ctx, Item{Report: rep, Generation: generation})
 	}
 	if conflict(err) {
 		err = ErrOpen
 	}
 	if err != nil {
-		return fmt.Errorf("hand out report %s again: %w", it.Report.ID, explain(err))
+		return fmt.Errorf("hand out report %s again: %w", rep.ID, explain(err))
 	}
 	return nil
 }
