@@ -12,8 +12,8 @@
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
 //
-// JetStream's own object-store bucket is not used: it costs a second message and a lookup for each object, and a
-// consumer for each one read, which made 5,000 small reports three times as slow.
+// JetStream's own object-store bucket is not used: each object costs it a second message, thus a second fsync, and each
+// reading a consumer of its own, which for thousands of small reports is most of the work.
 //
 // # The order of an Accept
 //

@@ -121,14 +121,13 @@ const today = "done/2000-01-01/"
 func TestFinishedFilesAreTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, t.TempDir(), &intaketest.Stream{}, config())
+		for name, body := range map[string]string{
+			"a.json": "1", "north/b.json": "2", "march/deep/c.json": "3", "grows": "1",
+			".hidden": "no", "d.json.part": "no", "north/e.TMP": "no",
+		} {
+			w.put(name, body)
+		}
 		w.run(func() {
-			w.put("a.json", "1")
-			w.put("north/b.json", "2")
-			w.put("march/deep/c.json", "3")
-			w.put(".hidden", "no")
-			w.put("d.json.part", "no")
-			w.put("north/e.TMP", "no")
-			w.put("grows", "1")
 			for i := range 5 {
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -267,11 +266,13 @@ func TestDelete(t *testing.T) {
 
 func TestDoneHasAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, t.TempDir(), &intaketest.Stream{}, config())
+		cfg := config()
+		cfg.Scan = time.Hour
+		w := newWorld(t, t.TempDir(), &intaketest.Stream{}, cfg)
 		w.put("done/notes.txt", "somebody's own")
 		w.put("a", "1")
 		w.run(func() {
-			time.Sleep(30 * 24 * time.Hour)
+			time.Sleep(30*24*time.Hour + time.Minute)
 			synctest.Wait()
 			w.want("on the last day", today+"a", "done/notes.txt")
 			time.Sleep(25 * time.Hour)
