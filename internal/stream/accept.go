@@ -33,8 +33,11 @@ func (s *Stream) Accept(ctx context.Context, rep report.Report, r io.Reader) (ac
 	rep.ReceivedAt = rep.ReceivedAt.UTC()
 	rep.ID = report.NewID(rep.ReceivedAt)
 	rep.State = report.StateReceived
-	s.enter(rep.ID)
-	defer s.leave(rep.ID)
+	ctx, leave, err := s.enter(ctx, rep.ID)
+	if err != nil {
+		return report.Report{}, false, fmt.Errorf("accept a report: %w", err)
+	}
+	defer leave()
 
 	up := newUpload(s, rep.ID)
 	defer up.release()
@@ -43,7 +46,7 @@ func (s *Stream) Accept(ctx context.Context, rep report.Report, r io.Reader) (ac
 		up.discard(ctx)
 	}
 	if err != nil {
-		return report.Report{}, false, fmt.Errorf("accept a report: %w", explain(err))
+		return report.Report{}, false, fmt.Errorf("accept a report: %w", why(ctx, err))
 	}
 	if found {
 		return earlier, true, nil
@@ -52,21 +55,9 @@ func (s *Stream) Accept(ctx context.Context, rep report.Report, r io.Reader) (ac
 	if err != nil {
 		// The item may be out all the same (an answer lost on its way): the object stays, and the next sweep judges.
 		s.dirty.Store(true)
-		return report.Report{}, false, fmt.Errorf("accept a report: %w", explain(err))
+		return report.Report{}, false, fmt.Errorf("accept a report: %w", why(ctx, err))
 	}
 	return accepted, accepted.ID != rep.ID, nil
-}
-
-func (s *Stream) enter(id report.ID) {
-	s.mu.Lock()
-	s.inFlight[id] = struct{}{}
-	s.mu.Unlock()
-}
-
-func (s *Stream) leave(id report.ID) {
-	s.mu.Lock()
-	delete(s.inFlight, id)
-	s.mu.Unlock()
 }
 
 // keep stores the original and fills in its size and hash, unless the bytes are known: then it returns the report
@@ -163,21 +154,40 @@ func (s *Stream) settle(ctx context.Context, rep report.Report) (owner report.Re
 	if err != nil {
 		return report.Report{}, err
 	}
-	m := nats.NewMsg(s.knownSubject(k))
-	m.Data = body
-	m.Header.Set(headerReport, rep.ID.String())
-	_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
-	if !conflict(err) {
-		if err != nil {
+	pause := time.Millisecond
+	for {
+		m := nats.NewMsg(s.knownSubject(k))
+		m.Data = body
+		m.Header.Set(headerReport, rep.ID.String())
+		_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
+		if err == nil {
+			return rep, nil
+		}
+		if !conflict(err) {
 			return report.Report{}, fmt.Errorf("enter report %s among the known: %w", rep.ID, err)
 		}
-		return rep, nil
+		owner, found, err := s.lookup(ctx, k)
+		if found || err != nil {
+			return owner, err
+		}
+		// A cluster refuses because of an entry that is still being agreed upon, and may yet fail; or Forget ran.
+		if err := rest(ctx, pause); err != nil {
+			return report.Report{}, err
+		}
+		pause = min(2*pause, time.Second)
 	}
-	owner, found, err := s.lookup(ctx, k)
-	if err == nil && !found {
-		err = errors.New("the entry went while it was read: try again") // Forget ran in between
+}
+
+// rest waits, unless ctx ends before.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	return owner, err
 }
 
 // withdraw takes the item and the object of a duplicate back. What fails here is dropped by a worker or a sweep.

@@ -198,6 +198,9 @@ func (u *upload) discard(ctx context.Context) {
 	if u.file != nil {
 		_ = u.file.Close() // it may be closed
 	}
+	if errors.Is(context.Cause(ctx), ErrBroken) {
+		return // no answer will come; the next Open sweeps
+	}
 	wait, cancel := cleanup(ctx)
 	defer cancel()
 	for len(u.acks) > 0 {

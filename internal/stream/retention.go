@@ -146,9 +146,9 @@ func (s *Stream) sweep(ctx context.Context, before time.Time) error {
 func (s *Stream) entered() map[report.ID]struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := make(map[report.ID]struct{}, len(s.inFlight))
-	for id := range s.inFlight {
-		m[id] = struct{}{}
+	m := make(map[report.ID]struct{}, len(s.calls))
+	for c := range s.calls {
+		m[c.id] = struct{}{}
 	}
 	return m
 }

@@ -13,8 +13,8 @@
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
 //
-// JetStream's own object-store bucket is not used: it costs a second message and a lookup for each object, and a
-// consumer for each one read, which made 5,000 small reports three times as slow.
+// JetStream's own object-store bucket is not used: each object costs it a second message, thus a second fsync, and each
+// reading a consumer of its own, which for thousands of small reports is most of the work.
 //
 // # The order of an Accept
 //
@@ -56,6 +56,9 @@ var (
 	ErrOpen = errors.New("the report is already waiting to be worked: try again when it is done")
 	// ErrFull: the disk has no room for another report. Nothing was accepted.
 	ErrFull = errors.New("the disk that holds the data directory is full: free some space and send the report again")
+	// ErrBroken: the embedded stream met a fault of the disk and writes no more. What was accepted is safe; whoever
+	// gets this stops the program, to be started again when the disk is well.
+	ErrBroken = errors.New("the stream cannot write any more: check the disk for space and faults, then restart Tocsin")
 	// ErrReject is the fate of an item that can never be worked: wrap it, and the item is taken off the queue. The
 	// original stays until its end date.
 	ErrReject = errors.New("the report cannot be worked")
@@ -88,10 +91,11 @@ type Stream struct {
 	free  func(dir string) (bytes uint64, err error)
 	dirty atomic.Bool // an object that nothing names may have been left behind
 
-	// inFlight holds the reports between the first byte stored and the known entry: Purge leaves them alone.
-	// Accept holds mu to enter and to leave, Purge to copy.
-	mu       sync.Mutex
-	inFlight map[report.ID]struct{}
+	// calls holds what is under way: Purge leaves alone what is being accepted, and a broken stream ends them all.
+	// mu is held to enter, to leave and to look; broken is set once.
+	mu     sync.Mutex
+	calls  map[*call]struct{}
+	broken error
 
 	// retire keeps Purge and Requeue apart: an original must not go between Requeue's look and its item.
 	retire sync.Mutex
@@ -100,13 +104,58 @@ type Stream struct {
 	ending sync.Mutex
 }
 
+// call is an Accept or a Work under way.
+type call struct {
+	id     report.ID // of what is being accepted
+	cancel context.CancelCauseFunc
+}
+
+// enter begins a call, whose context ends when the stream breaks. The caller leaves at its end.
+func (s *Stream) enter(ctx context.Context, id report.ID) (_ context.Context, leave func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken != nil {
+		return nil, nil, s.broken
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	c := &call{id, cancel}
+	s.calls[c] = struct{}{}
+	return ctx, func() {
+		cancel(nil)
+		s.mu.Lock()
+		delete(s.calls, c)
+		s.mu.Unlock()
+	}, nil
+}
+
+// fail ends everything that is under way. JetStream says nothing to a publisher whose message it could not write, so
+// its log is where we hear of it.
+func (s *Stream) fail(reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = fmt.Errorf("%w (%s)", ErrBroken, reason)
+	}
+	for c := range s.calls {
+		c.cancel(s.broken)
+	}
+}
+
+// why is the reason for err where ctx ended for one that says more than err.
+func why(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrBroken) {
+		return cause
+	}
+	return explain(err)
+}
+
 // Open starts the embedded stream in dir, or connects to the cluster that cfg names. The stream is usable when it
 // returns: unfinished work of an earlier run is ready to be handed out at once.
 func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Stream, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, inFlight: map[report.ID]struct{}{}}
+	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
@@ -121,7 +170,7 @@ func (s *Stream) open(ctx context.Context) error {
 		}
 		// Gone while we run: whoever finds it at the next Open knows that Close ran to its end.
 		clean = os.Remove(s.cleanMark()) == nil
-		srv, err := startServer(s.dir, s.log)
+		srv, err := startServer(s.dir, &natsLog{s.log, s.fail})
 		if err != nil {
 			return err
 		}
@@ -154,6 +203,7 @@ func (s *Stream) connect() error {
 		return err
 	}
 	s.js, err = jetstream.New(s.conn, jetstream.WithDefaultTimeout(callTimeout),
+		jetstream.WithPublishAsyncTimeout(callTimeout),
 		jetstream.WithPublishAsyncMaxPending(1<<20)) // each upload bounds its own window
 	return err
 }
@@ -236,7 +286,7 @@ func (s *Stream) declare(ctx context.Context) error {
 // Close ends the stream. Whoever calls it has ended Accept and Work before.
 func (s *Stream) Close() error {
 	s.mu.Lock()
-	clean := s.embedded() && len(s.inFlight) == 0 && !s.dirty.Load()
+	clean := s.embedded() && len(s.calls) == 0 && s.broken == nil && !s.dirty.Load()
 	s.mu.Unlock()
 	if err := s.shut(); err != nil {
 		return err

@@ -314,18 +314,18 @@ func requeue(t *testing.T, s *stream.Stream) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Requeue(t.Context(), stream.Item{Report: rep, Generation: 1}); !errors.Is(err, stream.ErrOpen) {
+	if err := s.Requeue(t.Context(), rep, 1); !errors.Is(err, stream.ErrOpen) {
 		t.Errorf("requeued while open: %v", err)
 	}
 	drain(t, s)
-	if err := s.Requeue(t.Context(), stream.Item{Report: rep, Generation: 1}); err != nil {
+	if err := s.Requeue(t.Context(), rep, 1); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff([]stream.Item{{Report: rep, Generation: 1, Attempt: 1}}, drain(t, s)); d != "" {
 		t.Error(d)
 	}
 	rep.ID = report.NewID(time.Now())
-	if err := s.Requeue(t.Context(), stream.Item{Report: rep}); !errors.Is(err, stream.ErrNotFound) {
+	if err := s.Requeue(t.Context(), rep, 1); !errors.Is(err, stream.ErrNotFound) {
 		t.Errorf("requeued without an original: %v", err)
 	}
 }
@@ -363,7 +363,7 @@ func TestPurge(t *testing.T) {
 		t.Fatalf("%d originals with open items were removed, %v", n, err)
 	}
 	drain(t, s)
-	if err := s.Requeue(t.Context(), stream.Item{Report: reps[1], Generation: 1}); err != nil {
+	if err := s.Requeue(t.Context(), reps[1], 1); err != nil {
 		t.Fatal(err)
 	}
 	n, size, err := s.Purge(t.Context(), day(3).Add(time.Second))

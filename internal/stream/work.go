@@ -42,18 +42,18 @@ func backoff(attempt int) time.Duration {
 
 // Requeue hands out a work item for a report that was worked before, for a replay. Its original must still be kept,
 // else ErrNotFound; a report whose item is still open gives ErrOpen.
-func (s *Stream) Requeue(ctx context.Context, it Item) error {
+func (s *Stream) Requeue(ctx context.Context, rep report.Report, generation int) error {
 	s.retire.Lock()
 	defer s.retire.Unlock()
-	_, err := s.find(ctx, it.Report.ID)
+	_, err := s.find(ctx, rep.ID)
 	if err == nil {
-		err = s.publishItem(ctx, it)
+		err = s.publishItem(ctx, Item{Report: rep, Generation: generation})
 	}
 	if conflict(err) {
 		err = ErrOpen
 	}
 	if err != nil {
-		return fmt.Errorf("hand out report %s again: %w", it.Report.ID, explain(err))
+		return fmt.Errorf("hand out report %s again: %w", rep.ID, explain(err))
 	}
 	return nil
 }
@@ -75,47 +75,57 @@ func (s *Stream) publishItem(ctx context.Context, it Item) error {
 // leaves it open to be handed out again after a growing while. An item may be handed out more than once: after a
 // crash, or where its end was not heard.
 func (s *Stream) Work(ctx context.Context, handle func(context.Context, Item) error) error {
+	ctx, leave, err := s.enter(ctx, report.ID{})
+	if err != nil {
+		return err
+	}
+	defer leave()
 	for ctx.Err() == nil {
 		m, err := s.next(ctx, 10*time.Second)
+		if err == nil && m != nil {
+			err = s.handle(ctx, m, handle)
+		}
 		if err != nil {
 			return err
 		}
-		if m == nil {
-			continue
-		}
-		if err := s.handle(ctx, m, handle); err != nil {
-			return err
-		}
 	}
-	return nil
+	return ended(ctx, nil)
 }
 
 // Drain is Work that ends when no item is open any more, those that rest after a failure included.
 func (s *Stream) Drain(ctx context.Context, handle func(context.Context, Item) error) error {
+	ctx, leave, err := s.enter(ctx, report.ID{})
+	if err != nil {
+		return err
+	}
+	defer leave()
 	wait := time.Duration(0)
 	for ctx.Err() == nil {
 		m, err := s.next(ctx, wait)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if m == nil {
-			open, _, err := s.Lag(ctx)
-			if err != nil || open == 0 {
-				return ended(ctx, err)
+		case m != nil:
+			wait = 0
+			if err := s.handle(ctx, m, handle); err != nil {
+				return err
 			}
-			wait = 100 * time.Millisecond // the rest is with other workers, or rests
 			continue
 		}
-		wait = 0
-		if err := s.handle(ctx, m, handle); err != nil {
-			return err
+		if open, _, err := s.Lag(ctx); err != nil || open == 0 {
+			return ended(ctx, err)
 		}
+		wait = 100 * time.Millisecond // the rest is with other workers, or rests
 	}
-	return nil
+	return ended(ctx, nil)
 }
 
-// ended turns an error that only says that ctx ended into none.
+// ended is what Work returns with err: an error that only says that ctx ended is none, unless it ended because the
+// stream broke.
 func ended(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrBroken) {
+		return cause
+	}
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -148,13 +158,8 @@ func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, e
 	}
 	// A cluster that is away comes back: the client reconnects, and we ask again.
 	s.log.Warn("the stream cannot be asked for work, trying again", "err", err)
-	t := time.NewTimer(time.Second)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return nil, nil //nolint:nilnil // no item is no error
+	_ = rest(ctx, time.Second) // when ctx ends, the caller sees it
+	return nil, nil            //nolint:nilnil // no item is no error
 }
 
 // handle gives one message to a worker and settles its fate; an error ends Work.
@@ -183,10 +188,10 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 		return errors.Join(err, s.answer(ctx, "give back", func(context.Context) error { return m.Nak() }))
 	case retry:
 	}
-	rest := backoff(it.Attempt)
-	s.log.Warn("report will be worked again", "report", it.Report.ID, "attempt", it.Attempt, "after", rest)
+	after := backoff(it.Attempt)
+	s.log.Warn("report will be worked again", "report", it.Report.ID, "attempt", it.Attempt, "after", after)
 	s.log.Debug("report will be worked again", "report", it.Report.ID, "err", err)
-	return s.answer(ctx, "give back", func(context.Context) error { return m.NakWithDelay(rest) })
+	return s.answer(ctx, "give back", func(context.Context) error { return m.NakWithDelay(after) })
 }
 
 // answer tells JetStream an item's fate, even when ctx has ended. An answer that does not arrive is no harm: the

@@ -1,0 +1,77 @@
+// Package intaketest holds a stream in memory, for the tests of the intake channels.
+package intaketest
+
+import (
+	"context"
+	"crypto/sha256"
+	"io"
+	"sync"
+
+	"tocsin/internal/report"
+)
+
+// Stream keeps what it accepts in memory. Its methods may be called from many goroutines.
+type Stream struct {
+	mu    sync.Mutex // held to read and to change what follows
+	fail  error
+	known map[known]report.Report
+	kept  []Kept
+	calls int
+}
+
+// Kept is one report with its bytes.
+type Kept struct {
+	Report report.Report
+	Bytes  []byte
+}
+
+type known struct {
+	reporter, format string
+	sum              [32]byte
+}
+
+// Fail makes every Accept from now on return err; nil ends that.
+func (s *Stream) Fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
+}
+
+// Kept returns what was accepted, in order.
+func (s *Stream) Kept() []Kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Kept(nil), s.kept...)
+}
+
+// Calls returns how often Accept was called.
+func (s *Stream) Calls() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+// Accept implements intake.Acceptor.
+func (s *Stream) Accept(_ context.Context, rep report.Report, r io.Reader) (report.Report, bool, error) {
+	b, err := io.ReadAll(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls++
+	if err == nil {
+		err = s.fail
+	}
+	if err != nil {
+		return report.Report{}, false, err
+	}
+	rep.ID, rep.Size, rep.SHA256, rep.State = report.NewID(rep.ReceivedAt), int64(len(b)), sha256.Sum256(b), report.StateReceived
+	k := known{rep.Reporter, rep.Format, rep.SHA256}
+	if earlier, ok := s.known[k]; ok {
+		return earlier, true, nil
+	}
+	if s.known == nil {
+		s.known = map[known]report.Report{}
+	}
+	s.known[k] = rep
+	s.kept = append(s.kept, Kept{rep, b})
+	return rep, false, nil
+}
