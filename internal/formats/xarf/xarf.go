@@ -162,10 +162,11 @@ func (b *builder) v4Lacks(known bool) []string {
 		lacks = append(lacks, "category is missing")
 	case v4Meanings[b.str(category)] == nil:
 		lacks = append(lacks, "category "+show(&b.v[category])+" is not known")
-	case typ == 0:
-		lacks = append(lacks, "type is missing")
-	case !known:
+	case typ != 0 && !known:
 		lacks = append(lacks, fmt.Sprintf("type %s is not known in category %s", show(&b.v[typ]), show(&b.v[category])))
+	}
+	if typ == 0 {
+		lacks = append(lacks, "type is missing")
 	}
 	switch who := b.at("reporter"); {
 	case who == 0:
