@@ -1,0 +1,257 @@
+package xarf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// reader cuts a document into its reports: one object, objects one after the other (JSON Lines), or a list of
+// objects. Each byte is looked at a fixed number of times, and no more than one report is in memory.
+type reader struct {
+	src    source
+	dec    *jsontext.Decoder
+	begun  bool
+	inList bool
+	row    int64
+}
+
+func newReader(r io.Reader) *reader {
+	return &reader{src: source{r: r, buf: make([]byte, 64<<10)}, dec: new(jsontext.Decoder)}
+}
+
+// next returns the JSON of the next report, valid until the next call, or in a sentence why it cannot be read, after
+// which next goes on with the one that follows. It ends with io.EOF or the error of the document's reader.
+func (r *reader) next() (raw []byte, wrong string, err error) {
+	if !r.begun {
+		r.begun = true
+		if wrong := r.skipBOM(); wrong != "" {
+			return nil, wrong, nil
+		}
+	}
+	for {
+		c, ok := r.src.peek()
+		switch {
+		case !ok && !errors.Is(r.src.err, io.EOF):
+			return nil, "", r.src.err
+		case !ok && r.inList:
+			r.inList = false
+			r.row++
+			return nil, "the list of reports is not closed: the document is cut short", nil
+		case !ok:
+			return nil, "", io.EOF
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' && r.inList:
+			r.src.pos++
+		case c == '[' && !r.inList:
+			r.inList = true
+			r.src.pos++
+		case c == ']' && r.inList:
+			r.inList = false
+			r.src.pos++
+		case c == '{':
+			r.row++
+			return r.object()
+		default:
+			r.row++
+			return nil, r.garbage(), nil
+		}
+	}
+}
+
+// skipBOM drops a byte order mark, which RFC 8259 §8.1 lets readers ignore.
+func (r *reader) skipBOM() (wrong string) {
+	for r.src.end < 3 && r.src.fill() {
+		continue
+	}
+	head := r.src.buf[:r.src.end]
+	switch {
+	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
+		r.src.pos += 3
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		r.src.pos = r.src.end
+		r.src.err = io.EOF
+		return "the document is in UTF-16: send it in UTF-8 (RFC 8259 §8.1)"
+	}
+	return ""
+}
+
+// object reads the object that begins here. Repeated names and bytes that are not UTF-8 are let through: the tree
+// refuses them with a sentence of its own and reading goes on in step.
+func (r *reader) object() (raw []byte, wrong string, err error) {
+	r.src.given = 0
+	r.dec.Reset(&r.src, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	raw, err = r.dec.ReadValue()
+	read := r.dec.UnreadBuffer()
+	if err == nil {
+		r.src.back(len(read))
+		if len(raw) > maxBytes {
+			return nil, tooLong, nil
+		}
+		return raw, "", nil
+	}
+	var m matcher
+	if errors.Is(err, errTooLong) {
+		m.all(read)
+		r.resync(m, false)
+		return nil, tooLong, nil
+	}
+	var bad *jsontext.SyntacticError
+	switch {
+	case !errors.As(err, &bad):
+		return nil, "", err
+	case errors.Is(bad.Err, io.ErrUnexpectedEOF):
+		return nil, "the report ends in the middle: the document is cut short", nil
+	}
+	at := min(int(bad.ByteOffset), len(read))
+	m.all(read[:at])
+	r.src.back(len(read) - at)
+	r.resync(m, true)
+	return nil, syntaxFault(bad, at), nil
+}
+
+// syntaxFault is what the decoder says, in words for the sender. Its own limit of depth lies above ours.
+func syntaxFault(bad *jsontext.SyntacticError, at int) string {
+	s := strings.TrimPrefix(bad.Err.Error(), "jsontext: ")
+	if strings.Contains(s, "exceeded max depth") {
+		return tooDeep
+	}
+	return fmt.Sprintf("the report is not JSON: %s at its byte %d", s, at+1)
+}
+
+var (
+	tooLong = fmt.Sprintf("the report is longer than %d MiB: split it or shorten its evidence", maxBytes>>20)
+	tooDeep = fmt.Sprintf("objects and lists stand inside each other more than %d deep", maxDepth)
+)
+
+// resync moves on to where the broken object ends by its brackets or, with lines, to the first line that begins
+// with a brace, whichever comes first.
+func (r *reader) resync(m matcher, lines bool) {
+	for {
+		c, ok := r.src.peek()
+		if !ok || lines && m.last == '\n' && c == '{' {
+			return
+		}
+		r.src.pos++
+		if m.step(c); m.depth <= 0 {
+			return
+		}
+	}
+}
+
+// garbage skips what is no object, up to a line that begins with a brace or, in a list, the next member.
+func (r *reader) garbage() string {
+	var m matcher
+	var sample []byte
+	for {
+		c, ok := r.src.peek()
+		if !ok || m.last == '\n' && c == '{' {
+			break
+		}
+		if r.inList && m.depth <= 0 && !m.quoted && (c == ',' || c == ']') {
+			break
+		}
+		if len(sample) < 30 {
+			sample = append(sample, c)
+		}
+		r.src.pos++
+		m.step(c)
+		m.depth = max(m.depth, 0)
+	}
+	return fmt.Sprintf("a report is a JSON object, and this is none: %q", bytes.TrimSpace(sample))
+}
+
+// matcher follows brackets and quotes through text that may be broken.
+type matcher struct {
+	depth   int
+	quoted  bool
+	escaped bool
+	last    byte
+}
+
+func (m *matcher) all(b []byte) {
+	for _, c := range b {
+		m.step(c)
+	}
+}
+
+func (m *matcher) step(c byte) {
+	m.last = c
+	switch {
+	case m.escaped:
+		m.escaped = false
+	case c == '\n':
+		m.quoted = false // no JSON text spans lines: a quote is missing
+	case m.quoted:
+		m.escaped = c == '\\'
+		m.quoted = c != '"'
+	case c == '"':
+		m.quoted = true
+	case c == '{', c == '[':
+		m.depth++
+	case c == '}', c == ']':
+		m.depth--
+	}
+}
+
+var errTooLong = errors.New("report too long")
+
+// chunk is how much the decoder gets at a time: what it read too much is little, so going back is cheap even when
+// every line is broken.
+const chunk = 1 << 10
+
+// source is a buffer over the document that can go back a little.
+type source struct {
+	r        io.Reader
+	buf      []byte
+	pos, end int
+	given    int   // bytes handed to the decoder since the report began
+	err      error // why there is no more
+}
+
+// peek returns the next byte and whether there is one.
+func (s *source) peek() (byte, bool) {
+	if s.pos == s.end && !s.fill() {
+		return 0, false
+	}
+	return s.buf[s.pos], true
+}
+
+// fill reads on, keeping the last bytes for back.
+func (s *source) fill() bool {
+	keep := max(0, s.pos-2*chunk)
+	s.end = copy(s.buf, s.buf[keep:s.end])
+	s.pos -= keep
+	for tries := 0; s.err == nil; tries++ {
+		var n int
+		n, s.err = s.r.Read(s.buf[s.end:])
+		s.end += n
+		if n > 0 {
+			return true
+		}
+		if s.err == nil && tries == 100 {
+			s.err = io.ErrNoProgress
+		}
+	}
+	return false
+}
+
+// Read implements io.Reader for the decoder.
+func (s *source) Read(p []byte) (int, error) {
+	if s.given > maxBytes+chunk {
+		return 0, errTooLong
+	}
+	if s.pos == s.end && !s.fill() {
+		return 0, s.err
+	}
+	n := copy(p[:min(len(p), chunk)], s.buf[s.pos:s.end])
+	s.pos += n
+	s.given += n
+	return n, nil
+}
+
+// back takes back the last n bytes handed out, as far as they are still there.
+func (s *source) back(n int) { s.pos -= min(n, s.pos) }
