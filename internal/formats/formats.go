@@ -44,8 +44,8 @@ type Tables struct {
 // List returns every format, in the order in which they are asked whether a document is theirs.
 func (t Tables) List() []Format {
 	return []Format{
-		{"arf", arf.Spec, arf.Detect, arf.Parse, nil},
-		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, nil},
+		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
+		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
 	}
 }

@@ -255,7 +255,8 @@ func (o *opener) part(n node, p *mail.Part, direct *bool) (again, cut bool) {
 func loose(p *mail.Part) bool {
 	switch p.Type {
 	case "text/plain", "text/html", "text/enriched", "text/richtext", "text/rtf", "text/calendar", "text/x-amp-html",
-		"text/rfc822-headers", "message/delivery-status", "message/disposition-notification":
+		"text/rfc822-headers", "message/delivery-status", "message/disposition-notification",
+		"message/feedback-report": // the envelope of an XARF report
 		switch strings.ToLower(path.Ext(p.FileName)) {
 		case "", ".txt", ".log", ".htm", ".html", ".asc", ".sig", ".rtf", ".ics":
 			return true

@@ -209,6 +209,9 @@ func TestOpen(t *testing.T) {
 		{"mail with nothing known", mixed(prose, "Type: text/html\r\n\r\n<p>see above</p>\r\n", "Type: image/png\r\n\r\n\x89PNG\r\n"), []string{
 			"0 in: no part of the mail is of a format that Tocsin knows (arf, xarf, shadowserver): answer it by hand, or keep it until its format is added",
 		}},
+		{"the envelope of an XARF report", mixed(prose, "Type: message/feedback-report\r\n\r\nFeedback-Type: xarf\r\n\r\n", "Type: text/csv\r\n\r\n"+two), []string{
+			"3 in/part-3 [daily] lines: a.example b.example",
+		}},
 		{"mail with an unknown file beside", mixed("Type: application/pdf; name=a.pdf\r\n\r\n%PDF-1.4\r\n", "Type: text/csv\r\n\r\n"+two), []string{
 			"1 in/a.pdf: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, plain, as gzip or as zip",
 			"2 in/part-2 [daily] lines: a.example b.example",
