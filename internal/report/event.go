@@ -121,3 +121,12 @@ func ParseAddr(s string) (netip.Addr, error) {
 	}
 	return a.Unmap(), nil
 }
+
+// RankedSeverity undoes Severity.Rank.
+func RankedSeverity(rank int) Severity {
+	all := [...]Severity{"", SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical}
+	if rank < 0 || rank >= len(all) {
+		return ""
+	}
+	return all[rank]
+}

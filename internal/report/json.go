@@ -13,20 +13,20 @@ import (
 // AppendJSON appends the event in the JSON of DESIGN.md §6, on one line without a newline, and returns the longer
 // slice. Empty members are left out. It is written by hand because every event of every report passes through it.
 func (e *Event) AppendJSON(b []byte) []byte {
+	b, _ = e.AppendLine(b)
+	return b
+}
+
+// AppendLine is AppendJSON that also says where in the longer slice the content begins: what follows format, feed and
+// row. Two rows of one report with the same feed and content are repeats.
+func (e *Event) AppendLine(b []byte) (line []byte, content int) {
 	b = append(b, '{')
 	b = appendText(b, "format", e.Format)
 	b = appendText(b, "feed", e.Feed)
 	if e.Row != 0 {
 		b = append(appendName(b, "row"), strconv.FormatInt(e.Row, 10)...)
 	}
-	return e.appendRest(b)
-}
-
-// AppendContent is AppendJSON without format, feed and row: what the row says, wherever it stands. Two rows of one
-// report with the same content are repeats.
-func (e *Event) AppendContent(b []byte) []byte { return e.appendRest(append(b, '{')) }
-
-func (e *Event) appendRest(b []byte) []byte {
+	content = len(b)
 	b = appendText(b, "class", string(e.Kind.Class))
 	b = appendText(b, "type", string(e.Kind.Type))
 	if len(e.Tags) > 0 {
@@ -56,7 +56,7 @@ func (e *Event) appendRest(b []byte) []byte {
 		}
 		b = append(b, '}')
 	}
-	return append(b, '}')
+	return append(b, '}'), content
 }
 
 func (s *Subject) append(b []byte) []byte {

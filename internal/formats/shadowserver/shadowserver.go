@@ -1,22 +1,85 @@
-// Package shadowserver is about to read its format.
+// Package shadowserver reads the CSV reports of The Shadowserver Foundation: one file a day, network and report
+// type, a header row and one row per observation, times in UTC. What a report type means and which of its columns
+// says what stands in a table (types.txt; older.txt for names and editions that are no longer sent), which the
+// operator may replace by Shadowserver's own file intelmq.json (LoadTables).
+//
+// The specification is the report schema of https://github.com/The-Shadowserver-Foundation/report_schema, edition
+// of 2026-03-24.
 package shadowserver
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"iter"
 
 	"tocsin/internal/report"
 )
 
 // Spec names the specification that this package follows.
-const Spec = ""
+const Spec = "Shadowserver report schema of 2026-03-24, https://github.com/The-Shadowserver-Foundation/report_schema"
 
-// Tables is what is known of the report types. The zero value is the facts compiled in.
-type Tables struct{}
+// name is this format's, and the feed of a document whose report type cannot be told from others.
+const name = "shadowserver"
 
-// Detect reports whether head, the first bytes of the document, is this format's.
-func (t Tables) Detect(doc report.Document, head []byte) bool { return false }
+// maxColumns is the most columns that a header or a row may have.
+const maxColumns = 1000
 
-// Parse reads the document.
+// Parse yields the document's events in order, and a *report.RowError for each row that cannot be used. An event,
+// its tags and its details are valid until the next step.
 func (t Tables) Parse(doc report.Document) iter.Seq2[report.Event, error] {
-	return func(yield func(report.Event, error) bool) {}
+	return func(yield func(report.Event, error) bool) {
+		fail := func(row int64, reason string) bool {
+			return yield(report.Event{}, &report.RowError{Row: row, Reason: reason})
+		}
+		s := newScanner(doc.Reader)
+		header, err := s.next()
+		if err != nil {
+			fail(0, headerReason(err))
+			return
+		}
+		p, err := t.known().parser(doc, header)
+		if err != nil {
+			fail(0, err.Error())
+			return
+		}
+		s.want = len(header)
+		for row := int64(1); ; row++ {
+			fields, err := s.next()
+			var bad badRecord
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case errors.As(err, &bad):
+				if !fail(row, string(bad)) {
+					return
+				}
+				continue
+			case err != nil:
+				fail(0, fmt.Sprintf("the document breaks off after row %d (%v): fetch it again", row-1, err))
+				return
+			}
+			if err := p.read(fields); err != nil {
+				if !fail(row, err.Error()) {
+					return
+				}
+				continue
+			}
+			p.event.Row = row
+			if !yield(p.event, nil) {
+				return
+			}
+		}
+	}
+}
+
+func headerReason(err error) string {
+	var bad badRecord
+	switch {
+	case errors.Is(err, io.EOF):
+		return "the document is empty: it has no header row"
+	case errors.As(err, &bad):
+		return "the header row cannot be read: " + string(bad)
+	}
+	return fmt.Sprintf("the document cannot be read (%v): fetch it again", err)
 }

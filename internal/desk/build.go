@@ -1,0 +1,191 @@
+package desk
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"tocsin/internal/incident"
+	"tocsin/internal/report"
+)
+
+// builder gathers the rows of one chunk. It is used again for the next chunk, so that a long report costs the memory
+// of one.
+type builder struct {
+	windows  map[report.Kind]int64 // recurrence windows in microseconds
+	cfg      *incident.Config
+	keys     incident.KeyMaker
+	parties  map[uint32]report.Party // by ASN, for parties that are one
+	enc      *zstd.Encoder
+	arena    []byte // the events as JSON lines, in the order of rows
+	sorted   []byte // the same in the order of keys
+	sights   []sight
+	touches  []incident.Touch
+	byKey    map[incident.Key]int32 // place in touches
+	newest   map[Newest]int64       // Micros left out of the key
+	days     map[int32][]int32      // one shared slice a day
+	refusals []Refusal
+	repeats  int
+	from, to int64
+}
+
+// sight is one event of the chunk.
+type sight struct {
+	first, last int64 // Unix microseconds
+	off, n      uint32
+	touch       int32 // place in touches
+	day         int32
+	feed        int32
+	severity    uint8
+}
+
+func newBuilder(cfg *incident.Config) *builder {
+	return &builder{
+		cfg: cfg, windows: map[report.Kind]int64{}, byKey: map[incident.Key]int32{}, newest: map[Newest]int64{},
+		days: map[int32][]int32{}, parties: map[uint32]report.Party{},
+	}
+}
+
+func (b *builder) reset() {
+	b.arena, b.sights, b.touches = b.arena[:0], b.sights[:0], nil
+	clear(b.byKey)
+	clear(b.newest)
+	b.refusals, b.repeats, b.from, b.to = nil, 0, 0, 0
+}
+
+func (b *builder) empty() bool { return b.from == 0 }
+
+// row notes that the chunk covers a row.
+func (b *builder) row(n int64) {
+	if b.from == 0 {
+		b.from = n
+	}
+	b.to = max(b.to, n)
+}
+
+// party returns who is responsible for the event's subject.
+func (b *builder) party(h *report.Holder, reported uint32) report.Party {
+	if h.Own || h.Partner != "" {
+		return h.Party(reported)
+	}
+	asn := cmp.Or(h.ASN, reported)
+	p, ok := b.parties[asn]
+	if !ok {
+		p = h.Party(reported)
+		b.parties[asn] = p
+	}
+	return p
+}
+
+// add takes one event whose JSON line stands in the arena from off on.
+func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) {
+	key := b.keys.Key(party, &e.Subject, e.Kind, e.Tag())
+	at, ok := b.byKey[key]
+	if !ok {
+		at = int32(len(b.touches)) //nolint:gosec // at most ChunkRows
+		b.byKey[key] = at
+		t := incident.Touch{Key: key, Party: party, Kind: e.Kind, Tag: strings.Clone(e.Tag())}
+		if !party.IsLine() {
+			t.Subject = strings.Clone(e.Subject.String())
+		}
+		b.touches = append(b.touches, t)
+	}
+	last := incident.Micros(e.Last())
+	b.sights = append(b.sights, sight{
+		first: incident.Micros(e.From), last: last, off: uint32(off), n: uint32(len(b.arena) - off), //nolint:gosec // the arena is bounded
+		touch: at, day: dayOf(e.From), feed: feed, severity: uint8(e.Severity.Rank()), //nolint:gosec // 0 to 4
+	})
+	w := Newest{Feed: feed, Network: incident.Network(party)}
+	if have, ok := b.newest[w]; !ok || last > have {
+		b.newest[w] = last
+	}
+}
+
+// finish makes the chunk of what was gathered: events by key and time, each key's runs as parts.
+func (b *builder) finish(c *Chunk, source int32) error {
+	order := make([]int32, len(b.touches)) // touches in key order
+	for i := range order {
+		order[i] = int32(i) //nolint:gosec // at most ChunkRows
+	}
+	slices.SortFunc(order, func(x, y int32) int {
+		return bytes.Compare(b.touches[x].Key[:], b.touches[y].Key[:])
+	})
+	rank := make([]int32, len(order))
+	touches := make([]incident.Touch, len(order))
+	for i, o := range order {
+		rank[o] = int32(i) //nolint:gosec // at most ChunkRows
+		touches[i] = b.touches[o]
+	}
+	slices.SortFunc(b.sights, func(x, y sight) int {
+		return cmp.Or(cmp.Compare(rank[x.touch], rank[y.touch]), cmp.Compare(x.first, y.first), cmp.Compare(x.off, y.off))
+	})
+	sources := []int32{source}
+	feeds := map[int32][]int32{}
+	b.sorted = b.sorted[:0]
+	for i := range b.sights {
+		s := &b.sights[i]
+		b.sorted = append(b.sorted, b.arena[s.off:s.off+s.n]...)
+		if _, ok := feeds[s.feed]; !ok {
+			feeds[s.feed] = []int32{s.feed}
+		}
+		b.place(&touches[rank[s.touch]], s, i, sources, feeds[s.feed])
+	}
+	var err error
+	if c.Refusals, err = EncodeRefusals(b.refusals); err != nil {
+		return err
+	}
+	c.FromRow, c.ToRow = b.from, b.to
+	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, len(b.refusals)
+	if b.enc == nil {
+		if b.enc, err = newEncoder(); err != nil {
+			return err
+		}
+	}
+	if len(b.sorted) > 0 {
+		c.Body = b.enc.EncodeAll(b.sorted, make([]byte, 0, len(b.sorted)/8))
+	}
+	c.Touches = touches
+	for w, micros := range b.newest {
+		w.Micros = micros
+		c.Newest = append(c.Newest, w)
+	}
+	return nil
+}
+
+// place adds the i-th event of the body to its key's last part, or begins a new one.
+func (b *builder) place(t *incident.Touch, s *sight, i int, source, feed []int32) {
+	marks := incident.Marks{Days: b.day(s.day), Sources: source, Feeds: feed}
+	if n := len(t.Parts); n > 0 {
+		if p := &t.Parts[n-1]; s.first-p.Last <= b.window(t.Kind) {
+			p.Last = max(p.Last, s.last)
+			p.Severity = max(p.Severity, s.severity)
+			p.Marks.Add(&marks)
+			p.Len++
+			return
+		}
+	}
+	t.Parts = append(t.Parts, incident.Part{
+		First: s.first, Last: s.last, Severity: s.severity, Start: i, Len: 1, Marks: marks,
+	})
+}
+
+func (b *builder) window(k report.Kind) int64 {
+	w, ok := b.windows[k]
+	if !ok {
+		w = b.cfg.Window(k).Microseconds()
+		b.windows[k] = w
+	}
+	return w
+}
+
+func (b *builder) day(n int32) []int32 {
+	d, ok := b.days[n]
+	if !ok {
+		d = []int32{n}
+		b.days[n] = d
+	}
+	return d
+}

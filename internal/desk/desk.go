@@ -1,0 +1,191 @@
+// Package desk works one report: it opens and parses it, asks whose each subject is, folds the events into chunks and
+// hands these to the store. A report is worked in chunks of ChunkRows rows, cut by row number and committed in order, so
+// that work begun again after a crash goes on behind the last committed row (DESIGN.md §9).
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"sync"
+	"time"
+
+	"tocsin/internal/incident"
+	"tocsin/internal/report"
+)
+
+// ChunkRows is how many rows of one document make a chunk.
+const ChunkRows = 20_000
+
+// Desk works reports. Run has to be running while Work is called; Work may be called from several goroutines.
+type Desk struct {
+	// Open undoes containers and yields the documents inside a report, numbered from 0 in their order, and a
+	// *report.RowError with Row 0 for each that cannot be opened.
+	Open func(doc report.Document) iter.Seq2[report.Document, error]
+
+	// Parse yields a document's valid events and a *report.RowError for each bad row.
+	Parse func(doc report.Document) iter.Seq2[report.Event, error]
+
+	Originals Originals
+	Networks  Networks
+	Store     Store
+	Incidents incident.Config
+	Metrics   *Metrics // may be nil
+	SpoolDir  string   // where the hashes of very long reports spill to; empty is the system's temporary folder
+
+	setup   sync.Once
+	queue   chan *submission
+	parsing chan *builder // one for each report being parsed at a time: that bounds memory
+}
+
+// Originals gives the bytes of a report as they were received.
+type Originals interface {
+	// Original opens the original of a report. The caller closes it. ErrNoOriginal says that it is past its end date.
+	Original(ctx context.Context, id report.ID) (io.ReadCloser, error)
+}
+
+// Networks says whose an address is.
+type Networks interface {
+	// Lookup returns the holder of an address, never nil; the caller does not change it.
+	Lookup(a netip.Addr) *report.Holder
+}
+
+// Store keeps what the desk made of a report.
+type Store interface {
+	// Known says what is already stored of a report, for the generation about to be worked.
+	Known(ctx context.Context, rep *report.Report, generation int) (Known, error)
+
+	// Names returns the store's numbers for names of reporters and feeds, making those that are new. The number of a
+	// name never changes.
+	Names(ctx context.Context, names ...string) ([]int32, error)
+
+	// Commit stores chunks with all that they touch in one transaction: all of it or nothing. A chunk that is already
+	// there (same report, generation and seq) is skipped with everything that it touches.
+	Commit(ctx context.Context, chunks []*Chunk) error
+}
+
+// Known is what the store knows of a report before it is worked.
+type Known struct {
+	DuplicateOf report.ID     // an earlier report with the same bytes, format and reporter; zero when none
+	State       report.State  // empty when the report is new
+	Done        map[int]int64 // by document: the last row of this generation that is committed
+	Refusals    []Refusal     // what the generation before refused
+}
+
+// ErrNoOriginal says that the original of a report is past its end date and was deleted.
+var ErrNoOriginal = errors.New("the original of the report is past its end date and was deleted")
+
+// Result is what became of a report.
+type Result struct {
+	DuplicateOf report.ID
+	Events      int64
+	Repeats     int64
+	Refused     int64
+	Documents   int
+}
+
+// parsers is how many reports are parsed at a time. One would do where the database is the limit; a second fills the
+// gaps.
+const parsers = 2
+
+// groupRows and groupBytes bound how much is committed in one transaction; queueChunks how many chunks may wait for it.
+// Together they bound memory: a chunk holds some 6 MB.
+const (
+	groupRows   = 100_000
+	groupBytes  = 48 << 20
+	queueChunks = 6
+)
+
+func (d *Desk) init() {
+	d.setup.Do(func() {
+		d.queue = make(chan *submission, queueChunks)
+		d.parsing = make(chan *builder, parsers)
+		for range parsers {
+			d.parsing <- newBuilder(&d.Incidents)
+		}
+	})
+}
+
+// Work works one report and returns when all of it is committed. generation is 0 for a report just received; a replay
+// has the next number and takes only what the generation before refused. Work that was begun before goes on where it
+// was. A bad report is no error: what cannot be read is stored as refused.
+func (d *Desk) Work(ctx context.Context, rep report.Report, generation int) (Result, error) {
+	d.init()
+	known, err := d.Store.Known(ctx, &rep, generation)
+	if err != nil {
+		return Result{}, fmt.Errorf("work report %s: %w", rep.ID, err)
+	}
+	if !known.DuplicateOf.IsZero() {
+		return Result{DuplicateOf: known.DuplicateOf}, nil
+	}
+	w := newWork(ctx, d, rep, generation, known)
+	select {
+	case w.build = <-d.parsing:
+	case <-ctx.Done():
+		return Result{}, context.Cause(ctx)
+	}
+	err = w.read()
+	w.close()
+	if waited := w.wait(); err == nil {
+		err = waited
+	}
+	if err != nil {
+		return Result{}, fmt.Errorf("work report %s: %w", rep.ID, err)
+	}
+	return w.result, nil
+}
+
+// submission is a chunk on its way to the store.
+type submission struct {
+	chunk *Chunk
+	done  func(error)
+}
+
+// Run commits what Work submits, as many chunks together as have come up, until ctx ends.
+func (d *Desk) Run(ctx context.Context) error {
+	d.init()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case first := <-d.queue:
+			d.commit(ctx, d.gather(first))
+		}
+	}
+}
+
+// gather takes what waits in the queue, up to the bounds of one transaction. Under load a transaction that touches
+// many rows of one table page costs little more than one that touches a single row.
+func (d *Desk) gather(first *submission) []*submission {
+	group := []*submission{first}
+	rows, size := first.chunk.Events, len(first.chunk.Body)
+	for rows < groupRows && size < groupBytes {
+		select {
+		case s := <-d.queue:
+			group = append(group, s)
+			rows += s.chunk.Events
+			size += len(s.chunk.Body)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (d *Desk) commit(ctx context.Context, group []*submission) {
+	chunks := make([]*Chunk, len(group))
+	for i, s := range group {
+		chunks[i] = s.chunk
+	}
+	begin := time.Now()
+	err := d.Store.Commit(ctx, chunks)
+	if err == nil {
+		d.Metrics.committed(chunks, time.Since(begin))
+	}
+	for _, s := range group {
+		s.done(err)
+	}
+}

@@ -1,0 +1,266 @@
+package shadowserver
+
+import (
+	"errors"
+	"io"
+	"strings"
+)
+
+// Limits of the scanner.
+const (
+	windowBytes = 64 << 10 // how much of the document is looked at together
+	maxRecord   = 1 << 20  // a longer record is refused
+	rescanBytes = 16 << 20 // how much of one document may be read again after stray quotes
+
+	maxEmptyReads = 100 // of a reader that gives nothing and no error
+)
+
+// badRecord is why one record cannot be read; reading goes on after it.
+type badRecord string
+
+func (b badRecord) Error() string { return string(b) }
+
+const (
+	errOpenQuote = badRecord("a quoted value is not closed: write \" around the value and \"\" inside it")
+	errGiant     = badRecord("the row is longer than 1 MiB: a quote is not closed or the row is not a report's")
+	errLines     = badRecord("the row runs on into the next lines and has too many columns: a quote is not closed")
+)
+
+// errMore says that the window ends before the record does.
+var errMore = errors.New("the record goes on after the window")
+
+// scanner splits a document into records and columns by RFC 4180, and like encoding/csv it takes a bare LF for the
+// end of a record, skips empty lines, and drops the CR before an LF. A quote inside a value that does not begin
+// with one stands for itself, and so does text after a closing quote. Columns are substrings of a window of the document, which is one allocation for some
+// hundred records.
+type scanner struct {
+	r      io.Reader
+	buf    []byte // what the window is read into
+	window string // what is looked at
+	pos    int    // start of the next record in window
+	last   bool   // nothing comes after window
+	err    error  // why nothing comes after it, nil at the end of the document
+	want   int    // columns that a record should have, 0 while not known
+	rescan int    // bytes that may still be read again
+	fields []string
+}
+
+func newScanner(r io.Reader) *scanner {
+	s := &scanner{r: r, buf: make([]byte, windowBytes), rescan: rescanBytes}
+	s.fill()
+	s.window = strings.TrimPrefix(s.window, "\ufeff") // byte order mark, RFC 3629 §6
+	return s
+}
+
+// fill moves the window to the next record and reads on.
+func (s *scanner) fill() {
+	rest := s.window[s.pos:]
+	if size := max(windowBytes, 2*len(rest)); size > len(s.buf) {
+		s.buf = make([]byte, size)
+	}
+	n := copy(s.buf, rest)
+	empty := 0
+	for n < len(s.buf) && !s.last {
+		m, err := s.r.Read(s.buf[n:])
+		n += m
+		if empty++; m > 0 {
+			empty = 0
+		}
+		if empty >= maxEmptyReads && err == nil {
+			err = io.ErrNoProgress
+		}
+		if err != nil {
+			s.last = true
+			if !errors.Is(err, io.EOF) { // not io.ReadFull: it cannot tell a short document from a truncated gzip
+				s.err = err
+			}
+		}
+	}
+	s.window, s.pos = string(s.buf[:n]), 0
+}
+
+// next returns the columns of the next record, valid until the next call; a badRecord after which it can be called
+// again; io.EOF at the end; or the reader's error.
+func (s *scanner) next() ([]string, error) {
+	for {
+		text := s.window[s.pos:]
+		if text == "" && s.last {
+			return nil, s.end()
+		}
+		used, err := s.split(text)
+		switch {
+		case err == nil && s.last && s.err != nil && text[used-1] != '\n':
+			return nil, s.end() // the reader broke off: nobody knows whether the row is whole
+		case err == nil && used > maxRecord:
+			s.pos += used
+			return nil, errGiant
+		case err == nil && len(s.fields) == 0:
+			s.pos += used // an empty line
+		case err == nil:
+			s.pos += used
+			return s.fields, nil
+		case !errors.Is(err, errMore):
+			s.resume(used)
+			return nil, err
+		case len(text) >= maxRecord:
+			s.skip(text)
+			return nil, errGiant
+		case s.last && s.err != nil:
+			return nil, s.end()
+		case s.last:
+			s.resume(used)
+			return nil, errOpenQuote
+		default:
+			s.fill()
+		}
+	}
+}
+
+func (s *scanner) end() error {
+	s.pos = len(s.window)
+	if s.err != nil {
+		return s.err
+	}
+	return io.EOF
+}
+
+// resume goes on at the line after the one on which the bad record began, so that one stray quote costs one row.
+// Text crafted so that each line is such a row would be read again and again: past a budget all of it is left out.
+func (s *scanner) resume(used int) {
+	text := s.window[s.pos:]
+	line := strings.IndexByte(text, '\n') + 1
+	switch {
+	case line == 0:
+		line = len(text)
+	case s.rescan < used-line:
+		line = used
+		if i := strings.IndexByte(text[used:], '\n'); i >= 0 {
+			line += i + 1
+		} else {
+			line = len(text)
+		}
+	default:
+		s.rescan -= max(used-line, 0)
+	}
+	s.pos += line
+}
+
+// skip leaves out a record that is too long.
+func (s *scanner) skip(text string) {
+	if line := strings.IndexByte(text, '\n') + 1; line > 0 {
+		s.resume(len(text))
+		return
+	}
+	for {
+		s.pos = len(s.window)
+		if s.last {
+			return
+		}
+		s.fill()
+		if line := strings.IndexByte(s.window, '\n') + 1; line > 0 {
+			s.pos = line
+			return
+		}
+	}
+}
+
+// split cuts the record at the start of text into s.fields and returns how many bytes it looked at: on success the
+// whole record with its line end.
+func (s *scanner) split(text string) (used int, err error) {
+	s.fields = s.fields[:0]
+	eol := -1 // end of the line that i is on, found when needed
+	first := true
+	n := 0 // columns, of which at most maxColumns+1 are kept
+	for i := 0; ; {
+		if i > eol {
+			if eol >= 0 {
+				first = false
+			}
+			if eol = strings.IndexByte(text[i:], '\n'); eol >= 0 {
+				eol += i
+			} else if !s.last {
+				return len(text), errMore
+			} else {
+				eol = len(text)
+			}
+			if n == 0 && (eol == i || eol == i+1 && text[i] == '\r') {
+				return min(eol+1, len(text)), nil
+			}
+		}
+		var value string
+		start, ended := i, false
+		if i < eol && text[i] == '"' {
+			value, i, err = s.quoted(text, i)
+			if err != nil {
+				return i, err
+			}
+			switch {
+			case i >= len(text):
+				ended = true
+			case text[i] == ',':
+			case text[i] == '\n':
+				ended = true
+			case text[i] == '\r' && (i+1 == len(text) || text[i+1] == '\n'):
+				i++
+				ended = true
+			default:
+				// Text after the closing quote: the sender did not double the quotes inside the value. Up to the
+				// next comma all of it is the value as it stands, as other readers of these reports take it.
+				if i > eol {
+					return i, errLines
+				}
+				end := eol
+				if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
+					end = i + k
+				} else {
+					ended = true
+				}
+				value, i = strings.TrimSuffix(text[start:end], "\r"), end
+			}
+		} else if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
+			value = text[i : i+k]
+			i += k
+		} else {
+			value = strings.TrimSuffix(text[i:eol], "\r")
+			i = eol
+			ended = true
+		}
+		if n++; n <= maxColumns+1 {
+			s.fields = append(s.fields, value)
+		}
+		if ended {
+			return min(i+1, len(text)), nil
+		}
+		if !first && s.want > 0 && n > s.want {
+			return i, errLines
+		}
+		i++
+	}
+}
+
+// quoted reads the quoted value that begins at i and returns it with the position after it.
+func (s *scanner) quoted(text string, i int) (value string, after int, err error) {
+	escaped := false
+	j := i + 1
+	for {
+		k := strings.IndexByte(text[j:], '"')
+		if k < 0 {
+			return "", len(text), errMore
+		}
+		j += k + 1
+		if j < len(text) && text[j] == '"' {
+			escaped = true
+			j++
+			continue
+		}
+		break
+	}
+	if j >= len(text)-1 && !s.last {
+		return "", len(text), errMore // whether a quote or a line feed follows is not known yet
+	}
+	value = text[i+1 : j-1]
+	if escaped {
+		value = strings.ReplaceAll(value, `""`, `"`)
+	}
+	return value, j, nil
+}

@@ -1,0 +1,85 @@
+package incident
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tocsin/internal/report"
+)
+
+// Config says when an episode ends and when it has gone quiet.
+type Config struct {
+	// Recurrence is the longest gap between two sightings of one problem that still makes one incident, by kind: a
+	// class ("vulnerable"), a class and type ("malicious-code/infected-system"), or "default". The most exact name
+	// counts. An incident is closed when its feed has moved on by this much without showing it.
+	Recurrence map[string]time.Duration `yaml:"recurrence"`
+
+	// Quiet is how far a feed has to have moved on past the last sighting before an incident counts as quiet.
+	// It is never longer than the recurrence window of the kind.
+	Quiet time.Duration `yaml:"quiet"`
+
+	// Silence is how long after its last sighting an incident is closed with the outcome "unknown" when its feed has
+	// sent nothing newer, so that nobody can say whether the problem is gone.
+	Silence time.Duration `yaml:"silence"`
+
+	// Sweep is how often a running node looks for incidents that have gone quiet or ended.
+	Sweep time.Duration `yaml:"sweep"`
+}
+
+const day = 24 * time.Hour
+
+// Defaults returns the config of a node that was told nothing. Scans of the whole Internet miss a host now and then,
+// so the window of "vulnerable" is longer.
+func Defaults() Config {
+	return Config{
+		Recurrence: map[string]time.Duration{"default": 7 * day, "vulnerable": 14 * day},
+		Quiet:      3 * day,
+		Silence:    60 * day,
+		Sweep:      time.Hour,
+	}
+}
+
+// Window returns the recurrence window of a kind.
+func (c *Config) Window(k report.Kind) time.Duration {
+	for _, name := range [...]string{k.String(), string(k.Class), "default"} {
+		if w, ok := c.Recurrence[name]; ok {
+			return w
+		}
+	}
+	return 7 * day
+}
+
+// QuietAfter returns how far the watermark has to pass the last sighting of a kind before it counts as quiet.
+func (c *Config) QuietAfter(k report.Kind) time.Duration { return min(c.Quiet, c.Window(k)) }
+
+// Validate reports every broken rule at once.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, &report.FieldError{Field: field, Rule: fmt.Sprintf(format, args...)})
+	}
+	classes := map[string]bool{"default": true}
+	for _, k := range report.Kinds() {
+		classes[string(k.Class)], classes[k.String()] = true, true
+	}
+	for name, w := range c.Recurrence {
+		if !classes[strings.ToLower(name)] {
+			bad("incident.recurrence", "incident.recurrence: %q is no class and no class/type of RSIT 1003", name)
+		}
+		if w < time.Minute || w > 366*day {
+			bad("incident.recurrence", "incident.recurrence.%s: %s is not between 1m and 8784h", name, w)
+		}
+	}
+	for _, d := range []struct {
+		name string
+		v    time.Duration
+		low  time.Duration
+	}{{"quiet", c.Quiet, time.Minute}, {"silence", c.Silence, time.Hour}, {"sweep", c.Sweep, time.Second}} {
+		if d.v < d.low || d.v > 366*day {
+			bad("incident."+d.name, "incident.%s: %s is not between %s and 8784h", d.name, d.v, d.low)
+		}
+	}
+	return errors.Join(errs...)
+}

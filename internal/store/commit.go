@@ -1,0 +1,123 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tocsin/internal/desk"
+	"tocsin/internal/incident"
+)
+
+// Commit stores chunks and folds what they touch into incidents, in one transaction. A chunk that is already there is
+// skipped with everything that it touches, so handing in work twice changes nothing.
+func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
+	for _, c := range chunks {
+		if err := db.dayPartition(ctx, dayOf(c.Report.ReceivedAt)); err != nil {
+			return fmt.Errorf("commit chunks: %w", plain(err))
+		}
+	}
+	now := time.Now()
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		if db.dialect.fold != "" {
+			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
+				return err
+			}
+		}
+		refs, err := db.insertChunks(ctx, tx, chunks)
+		if err != nil {
+			return err
+		}
+		f := newFolder(ctx, tx, db, now)
+		if err := f.fold(refs); err != nil {
+			return err
+		}
+		return db.raiseWatermarks(ctx, tx, chunks)
+	})
+	if err != nil {
+		return fmt.Errorf("commit chunks: %w", err)
+	}
+	return nil
+}
+
+// touchRef is one touch of a chunk that was stored.
+type touchRef struct {
+	touch *incident.Touch
+	chunk int64
+}
+
+// insertChunks stores the chunks that are new, brings their reports up to date, and returns what has to be folded, in
+// the order of keys.
+func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) ([]touchRef, error) {
+	stmt, err := tx.PrepareContext(ctx, db.dialect.sql(`INSERT INTO chunks
+		(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`))
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	var refs []touchRef
+	for i, c := range chunks {
+		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
+			if err := db.insertReport(ctx, tx, c); err != nil {
+				return nil, err
+			}
+		}
+		added := false
+		if c.FromRow != 0 {
+			var id int64
+			err := stmt.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
+				c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
+				return nil, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
+			}
+			if added = err == nil; added {
+				for j := range c.Touches {
+					refs = append(refs, touchRef{&c.Touches[j], id})
+				}
+			}
+		}
+		if added || c.Final {
+			if err := db.advanceReport(ctx, tx, c, added); err != nil {
+				return nil, err
+			}
+		}
+	}
+	slices.SortStableFunc(refs, func(a, b touchRef) int { return bytes.Compare(a.touch.Key[:], b.touch.Key[:]) })
+	return refs, nil
+}
+
+func (db *DB) raiseWatermarks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) error {
+	newest := map[desk.Newest]int64{}
+	for _, c := range chunks {
+		for _, n := range c.Newest {
+			at := n.Micros
+			n.Micros = 0
+			newest[n] = max(newest[n], at)
+		}
+	}
+	order := make([]desk.Newest, 0, len(newest))
+	for n := range newest {
+		order = append(order, n)
+	}
+	slices.SortFunc(order, func(a, b desk.Newest) int { // a fixed order: no two workers wait for each other
+		if a.Feed != b.Feed {
+			return int(a.Feed) - int(b.Feed)
+		}
+		return bytes.Compare([]byte(a.Network), []byte(b.Network))
+	})
+	q := db.dialect.sql(`INSERT INTO watermarks (feed, network, newest) VALUES (?, ?, ?)
+		ON CONFLICT (feed, network) DO UPDATE SET newest = excluded.newest WHERE excluded.newest > watermarks.newest`)
+	for _, n := range order {
+		if _, err := tx.ExecContext(ctx, q, n.Feed, n.Network, newest[n]); err != nil {
+			return fmt.Errorf("raise watermark: %w", err)
+		}
+	}
+	return nil
+}
+
+func dayOf(t time.Time) int32 { return int32(t.Unix() / 86400) } //nolint:gosec // reports are received after 1970

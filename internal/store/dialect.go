@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+// dialect is all that differs between the two engines beside the schema.
+type dialect struct {
+	name     string
+	goose    goose.Dialect
+	numbered bool   // parameters are $1, $2, ... instead of ?
+	bytes    string // type of a byte string in CAST
+	integer  string // type of a 64-bit number in CAST
+	fold     string // statement that makes folding wait for its turn; empty where there is one writer anyway
+	days     bool   // chunks are partitioned by day
+}
+
+var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB", integer: "INTEGER"}
+
+// foldLock is the number of the advisory lock under which one worker at a time folds: two workers that meet the same
+// new key must not both make an incident of it.
+const foldLock = 0x70c51
+
+var postgres = dialect{
+	name: "postgres", goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
+	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
+}
+
+// openSQLite opens the database for a node. synchronous=FULL: a commit that returned survives a power cut. The
+// checkpoint comes late because each one writes every page changed since the last.
+func (db *DB) openSQLite(path string) error {
+	db.dialect = sqlite
+	var err error
+	if db.write, err = sql.Open("sqlite", dsn(path, "synchronous(full)", "cache_size(-49152)", "wal_autocheckpoint(16384)", "temp_store(memory)")+"&_txlock=immediate"); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	db.write.SetMaxOpenConns(1)
+	// The first connection makes the file, which a reader cannot.
+	if err := db.write.Ping(); err != nil { //nolint:noctx // opening is quick and has nothing to wait for
+		return fmt.Errorf("open database: %w", plain(err))
+	}
+	if db.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-4096)")); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	db.read.SetMaxOpenConns(4)
+	return nil
+}
+
+// readSQLite opens the database beside a node that runs.
+func (db *DB) readSQLite(path string) error {
+	db.dialect = sqlite
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("open database: %w", fs.ErrNotExist)
+	}
+	var err error
+	if db.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-16384)")); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	return nil
+}
+
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "journal_mode(wal)", "foreign_keys(1)"}, pragmas...)}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+func (db *DB) openPostgres(u string) error {
+	db.dialect = postgres
+	var err error
+	if db.write, err = sql.Open("pgx", u); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	db.write.SetMaxOpenConns(12)
+	db.read = db.write
+	return nil
+}
+
+// sql numbers the parameters where the engine wants it.
+func (d *dialect) sql(q string) string {
+	if !d.numbered {
+		return q
+	}
+	var b strings.Builder
+	n := 0
+	for part := range strings.SplitSeq(q, "?") {
+		if n > 0 {
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(n))
+		}
+		b.WriteString(part)
+		n++
+	}
+	return b.String()
+}
+
+// rows writes n rows of parameters for VALUES. Types, where given, are cast in the first row, from which PostgreSQL
+// takes the types of them all.
+func (d *dialect) rows(n, columns int, types ...string) string {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", columns), ",") + ")"
+	first := row
+	if len(types) > 0 {
+		cast := make([]string, len(types))
+		for i, t := range types {
+			cast[i] = "CAST(? AS " + t + ")"
+		}
+		first = "(" + strings.Join(cast, ",") + ")"
+	}
+	return first + strings.Repeat(","+row, n-1)
+}
+
+// dayPartition makes room for the chunks of a day.
+func (db *DB) dayPartition(ctx context.Context, day int32) error {
+	if !db.dialect.days {
+		return nil
+	}
+	q := fmt.Sprintf("CREATE TABLE IF NOT EXISTS chunks_%d PARTITION OF chunks FOR VALUES FROM (%d) TO (%d)", day, day, day+1)
+	_, err := db.write.ExecContext(ctx, q)
+	return err
+}

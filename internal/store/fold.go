@@ -1,0 +1,280 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"tocsin/internal/incident"
+	"tocsin/internal/report"
+)
+
+// How many keys are asked for, and how many incidents are written, in one statement. Measured on SQLite: larger ones
+// gain nothing.
+const (
+	readBatch  = 500
+	writeBatch = 100
+)
+
+// maxLinks is how many bytes of links stay in the incident's own row; beyond that they spill into side rows, so that
+// an incident seen for months stays as quick to update as a new one.
+const maxLinks = 512
+
+// folder folds touches into the incidents of one transaction.
+type folder struct {
+	ctx     context.Context //nolint:containedctx // lives as long as one transaction
+	tx      *sql.Tx
+	db      *DB
+	now     time.Time
+	read    *sql.Stmt
+	insert  bulk
+	update  bulk
+	byKey   map[incident.Key][]*stored
+	keys    []any
+	windows map[report.Kind]time.Duration
+}
+
+// stored is an episode on its way through the transaction.
+type stored struct {
+	incident.Episode
+	isNew bool
+	dirty bool
+	gone  bool
+}
+
+func newFolder(ctx context.Context, tx *sql.Tx, db *DB, now time.Time) *folder {
+	d := &db.dialect
+	f := &folder{
+		ctx: ctx, tx: tx, db: db, now: now, byKey: map[incident.Key][]*stored{},
+		windows: map[report.Kind]time.Duration{},
+	}
+	f.insert = bulk{columns: 11, text: func(n int) string {
+		return `INSERT INTO incidents (key, id, party, subject, class, type, tag, state, last_seen, updated, episode) VALUES ` +
+			d.rows(n, 11)
+	}}
+	f.update = bulk{columns: 6, text: func(n int) string {
+		return `UPDATE incidents SET state = v.column3, last_seen = v.column4, updated = v.column5, episode = v.column6 FROM (VALUES ` +
+			d.rows(n, 6, d.bytes, d.bytes, d.integer, d.integer, d.integer, d.bytes) +
+			`) v WHERE key = v.column1 AND id = v.column2`
+	}}
+	return f
+}
+
+// fold folds touches that are in the order of their keys.
+func (f *folder) fold(refs []touchRef) error {
+	for len(refs) > 0 {
+		n, keys := 0, 0 // as many touches as have readBatch different keys
+		for n < len(refs) {
+			if n == 0 || refs[n].touch.Key != refs[n-1].touch.Key {
+				if keys == readBatch {
+					break
+				}
+				keys++
+			}
+			n++
+		}
+		if err := f.batch(refs[:n]); err != nil {
+			return err
+		}
+		refs = refs[n:]
+	}
+	if err := f.insert.flush(f); err != nil {
+		return fmt.Errorf("insert incidents: %w", err)
+	}
+	if err := f.update.flush(f); err != nil {
+		return fmt.Errorf("update incidents: %w", err)
+	}
+	return nil
+}
+
+func (f *folder) batch(refs []touchRef) error {
+	if err := f.load(refs); err != nil {
+		return fmt.Errorf("read incidents: %w", err)
+	}
+	for len(refs) > 0 {
+		n := 1
+		for n < len(refs) && refs[n].touch.Key == refs[0].touch.Key {
+			n++
+		}
+		if err := f.key(refs[:n]); err != nil {
+			return err
+		}
+		refs = refs[n:]
+	}
+	return nil
+}
+
+// load reads the stored episodes of the keys.
+func (f *folder) load(refs []touchRef) error {
+	if f.read == nil {
+		var err error
+		f.read, err = f.tx.PrepareContext(f.ctx, f.db.dialect.sql(`SELECT key, id, state, last_seen, episode FROM incidents
+			WHERE key IN (`+strings.TrimSuffix(strings.Repeat("?,", readBatch), ",")+`)`))
+		if err != nil {
+			return err
+		}
+	}
+	f.keys = f.keys[:0]
+	for i := range refs {
+		if i == 0 || refs[i].touch.Key != refs[i-1].touch.Key {
+			f.keys = append(f.keys, refs[i].touch.Key[:])
+		}
+	}
+	for len(f.keys) < readBatch {
+		f.keys = append(f.keys, nil)
+	}
+	rows, err := f.read.QueryContext(f.ctx, f.keys...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	clear(f.byKey)
+	var key, id, episode sql.RawBytes
+	var state, last int64
+	for rows.Next() {
+		if err := rows.Scan(&key, &id, &state, &last, &episode); err != nil {
+			return err
+		}
+		s := &stored{}
+		if err := s.ReadEpisode(episode); err != nil {
+			return err
+		}
+		s.ID, s.State, s.Last = report.ID(id), incident.NumberedState(int(state)), last
+		f.byKey[incident.Key(key)] = append(f.byKey[incident.Key(key)], s)
+	}
+	return rows.Err()
+}
+
+// key folds all that the transaction's chunks say about one key.
+func (f *folder) key(refs []touchRef) error {
+	all := f.byKey[refs[0].touch.Key]
+	window := f.window(refs[0].touch.Kind)
+	var near []*incident.Episode
+	for _, r := range refs {
+		for i := range r.touch.Parts {
+			near = near[:0]
+			for _, s := range all {
+				if !s.gone {
+					near = append(near, &s.Episode)
+				}
+			}
+			into, bridged := incident.Fold(near, &r.touch.Parts[i], r.chunk, window)
+			if into.ID.IsZero() {
+				into.ID = report.NewID(f.now)
+				all = append(all, &stored{Episode: *into, isNew: true, dirty: true})
+				continue
+			}
+			for _, s := range all {
+				s.dirty = s.dirty || &s.Episode == into
+			}
+			for _, b := range bridged {
+				if err := f.bridge(all, into, b); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return f.put(refs[0].touch, all)
+}
+
+// bridge makes the younger episode's id lead to the older.
+func (f *folder) bridge(all []*stored, into, b *incident.Episode) error {
+	for _, s := range all {
+		if &s.Episode != b {
+			continue
+		}
+		s.gone = true
+		if s.isNew {
+			return nil // never written
+		}
+	}
+	d := &f.db.dialect
+	for _, step := range []struct {
+		text string
+		args []any
+	}{
+		{`DELETE FROM incidents WHERE id = ?`, []any{b.ID[:]}},
+		{`UPDATE incident_links SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
+		{`UPDATE incident_redirects SET into_id = ? WHERE into_id = ?`, []any{into.ID[:], b.ID[:]}},
+		{`INSERT INTO incident_redirects (id, into_id) VALUES (?, ?)`, []any{b.ID[:], into.ID[:]}},
+	} {
+		if _, err := f.tx.ExecContext(f.ctx, d.sql(step.text), step.args...); err != nil {
+			return fmt.Errorf("join incident %s into %s: %w", b.ID, into.ID, err)
+		}
+	}
+	return nil
+}
+
+// put writes what changed of one key.
+func (f *folder) put(t *incident.Touch, all []*stored) error {
+	for _, s := range all {
+		if s.gone || !s.dirty {
+			continue
+		}
+		if len(s.Links) > maxLinks {
+			q := f.db.dialect.sql(`INSERT INTO incident_links (incident, links) VALUES (?, ?)`)
+			if _, err := f.tx.ExecContext(f.ctx, q, s.ID[:], []byte(s.Links)); err != nil {
+				return fmt.Errorf("spill links of incident %s: %w", s.ID, err)
+			}
+			s.Links = nil
+		}
+		blob := s.AppendBinary(make([]byte, 0, 64+len(s.Links)))
+		state, now := incident.StateNumber(s.State), f.now.UnixMicro()
+		var err error
+		if s.isNew {
+			err = f.insert.add(f, t.Key[:], s.ID[:], string(t.Party), t.Subject, string(t.Kind.Class),
+				string(t.Kind.Type), t.Tag, state, s.Last, now, blob)
+		} else {
+			err = f.update.add(f, t.Key[:], s.ID[:], state, s.Last, now, blob)
+		}
+		if err != nil {
+			return fmt.Errorf("write incidents: %w", err)
+		}
+	}
+	return nil
+}
+
+func (f *folder) window(k report.Kind) time.Duration {
+	w, ok := f.windows[k]
+	if !ok {
+		w = f.db.windows.Window(k)
+		f.windows[k] = w
+	}
+	return w
+}
+
+// bulk gathers rows for one statement.
+type bulk struct {
+	columns int
+	text    func(rows int) string
+	full    *sql.Stmt
+	args    []any
+}
+
+func (b *bulk) add(f *folder, args ...any) error {
+	b.args = append(b.args, args...)
+	if len(b.args) < writeBatch*b.columns {
+		return nil
+	}
+	if b.full == nil {
+		var err error
+		if b.full, err = f.tx.PrepareContext(f.ctx, f.db.dialect.sql(b.text(writeBatch))); err != nil {
+			return err
+		}
+	}
+	_, err := b.full.ExecContext(f.ctx, b.args...)
+	b.args = b.args[:0]
+	return err
+}
+
+// flush writes what is left.
+func (b *bulk) flush(f *folder) error {
+	if len(b.args) == 0 {
+		return nil
+	}
+	_, err := f.tx.ExecContext(f.ctx, f.db.dialect.sql(b.text(len(b.args)/b.columns)), b.args...)
+	b.args = b.args[:0]
+	return err
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"tocsin/internal/desk"
+	"tocsin/internal/report"
+)
+
+// Known says what is stored of a report before its generation is worked.
+func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (desk.Known, error) {
+	var k desk.Known
+	var id []byte
+	var state string
+	err := db.read.QueryRowContext(ctx, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`),
+		rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return k, nil
+	case err != nil:
+		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
+	case report.ID(id) != rep.ID:
+		k.DuplicateOf = report.ID(id)
+		return k, nil
+	}
+	k.State = report.State(state)
+	if k.Done, err = db.doneRows(ctx, rep.ID, generation); err != nil {
+		return k, fmt.Errorf("ask for chunks of report %s: %w", rep.ID, err)
+	}
+	if generation > 0 {
+		if k.Refusals, err = db.Refusals(ctx, rep.ID, generation-1); err != nil {
+			return k, err
+		}
+	}
+	return k, nil
+}
+
+func (db *DB) doneRows(ctx context.Context, id report.ID, generation int) (map[int]int64, error) {
+	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
+		`SELECT document, max(to_row) FROM chunks WHERE report = ? AND generation = ? GROUP BY document`), id[:], generation)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	done := map[int]int64{}
+	for rows.Next() {
+		var document int
+		var row int64
+		if err := rows.Scan(&document, &row); err != nil {
+			return nil, err
+		}
+		done[document] = row
+	}
+	return done, rows.Err()
+}
+
+// Refusals returns the rows and documents that one generation of a report refused, with their reasons.
+func (db *DB) Refusals(ctx context.Context, id report.ID, generation int) ([]desk.Refusal, error) {
+	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
+		`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refused > 0 ORDER BY seq`), id[:], generation)
+	if err != nil {
+		return nil, fmt.Errorf("read refusals of report %s: %w", id, err)
+	}
+	defer rows.Close()
+	var all []desk.Refusal
+	for rows.Next() {
+		var packed []byte
+		if err := rows.Scan(&packed); err != nil {
+			return nil, fmt.Errorf("read refusals of report %s: %w", id, err)
+		}
+		some, err := desk.DecodeRefusals(packed)
+		if err != nil {
+			return nil, fmt.Errorf("read refusals of report %s: %w", id, err)
+		}
+		all = append(all, some...)
+	}
+	return all, rows.Err()
+}
+
+func (db *DB) insertReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
+	r := &c.Report
+	_, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO reports
+		(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, generation, documents, events, repeats, refused)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`),
+		r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
+		string(report.StateWorking), number(r.Exercise))
+	if err != nil {
+		return fmt.Errorf("insert report %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+func number(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// advanceReport counts a chunk that was added, and ends the report with its last. The first chunk of a new generation
+// begins its count of refused rows anew: they are the rows that the replay still could not read.
+func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, added bool) error {
+	var events, repeats, refused int
+	if added {
+		events, repeats, refused = c.Events, c.Repeats, c.Refused
+	}
+	res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET
+		events = events + ?, repeats = repeats + ?,
+		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
+		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`),
+		events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
+	if err != nil {
+		return fmt.Errorf("advance report %s: %w", c.Report.ID, err)
+	}
+	if n, err := res.RowsAffected(); err == nil && n == 0 {
+		return fmt.Errorf("advance report %s: the same bytes were stored under another id meanwhile", c.Report.ID)
+	}
+	if !c.Final {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?,
+		state = CASE WHEN events + repeats = 0 AND refused > 0 THEN ? ELSE ? END WHERE id = ?`),
+		c.Documents, string(report.StateQuarantined), string(report.StateWorked), c.Report.ID[:]); err != nil {
+		return fmt.Errorf("end report %s: %w", c.Report.ID, err)
+	}
+	return nil
+}
+
+// ErrNoReport says that no report has the id.
+var ErrNoReport = errors.New("no such report")
+
+// Row is a report as it is stored, with its counts.
+type Row struct {
+	report.Report
+	Found      string // format found
+	Generation int
+	Documents  int
+	Events     int64
+	Repeats    int64
+	Refused    int64
+}
+
+const reportColumns = `id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise,
+	generation, documents, events, repeats, refused`
+
+func scanReport(scan func(...any) error) (Row, error) {
+	var r Row
+	var id, sum []byte
+	var received, exercise int64
+	var tlp uint8
+	err := scan(&id, &r.Channel, &r.Reporter, &received, &r.Name, &r.Format, &r.Found, &sum, &r.Size, &tlp, &r.State,
+		&exercise, &r.Generation, &r.Documents, &r.Events, &r.Repeats, &r.Refused)
+	if err != nil {
+		return Row{}, err
+	}
+	r.ID, r.SHA256 = report.ID(id), [32]byte(sum)
+	r.ReceivedAt, r.TLP, r.Exercise = time.UnixMicro(received).UTC(), report.TLP(tlp), exercise != 0
+	return r, nil
+}
+
+// Report returns a report. ErrNoReport says that there is none.
+func (db *DB) Report(ctx context.Context, id report.ID) (Row, error) {
+	r, err := scanReport(db.read.QueryRowContext(ctx,
+		db.dialect.sql(`SELECT `+reportColumns+` FROM reports WHERE id = ?`), id[:]).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Row{}, ErrNoReport
+	}
+	if err != nil {
+		return Row{}, fmt.Errorf("read report %s: %w", id, err)
+	}
+	return r, nil
+}
+
+// Quarantine yields the reports of which something could not be read and which nobody dropped, oldest first.
+func (db *DB) Quarantine(ctx context.Context) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		rows, err := db.read.QueryContext(ctx, `SELECT `+reportColumns+` FROM reports WHERE refused > 0 AND dropped = 0
+			ORDER BY received_at, id`)
+		if err != nil {
+			yield(Row{}, fmt.Errorf("list the quarantine: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			r, err := scanReport(rows.Scan)
+			if err != nil {
+				err = fmt.Errorf("list the quarantine: %w", err)
+			}
+			if !yield(r, err) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Row{}, fmt.Errorf("list the quarantine: %w", err))
+		}
+	}
+}
+
+// Drop takes a report out of the quarantine for good. Its events stay; its original stays until its end date.
+func (db *DB) Drop(ctx context.Context, id report.ID) error {
+	return db.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET dropped = 1,
+			state = CASE WHEN state = ? THEN ? ELSE state END WHERE id = ? AND refused > 0 AND dropped = 0`),
+			string(report.StateQuarantined), string(report.StateDropped), id[:])
+		if err != nil {
+			return fmt.Errorf("drop report %s: %w", id, err)
+		}
+		if n, err := res.RowsAffected(); err == nil && n == 0 {
+			return ErrNoReport
+		}
+		return nil
+	})
+}

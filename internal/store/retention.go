@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"tocsin/internal/incident"
+)
+
+// DeleteIncidents deletes incidents that were closed before a moment, and returns how many. When an incident was closed
+// is when it last changed.
+func (db *DB) DeleteIncidents(ctx context.Context, before, now time.Time) (deleted int64, err error) {
+	err = db.tx(ctx, func(tx *sql.Tx) error {
+		const ended = `(SELECT id FROM incidents WHERE state = ? AND updated < ?)`
+		args := []any{incident.StateNumber(incident.StateClosed), before.UnixMicro()}
+		for _, q := range []string{
+			`DELETE FROM incident_links WHERE incident IN ` + ended,
+			`DELETE FROM incident_redirects WHERE into_id IN ` + ended,
+		} {
+			if _, err := tx.ExecContext(ctx, db.dialect.sql(q), args...); err != nil {
+				return err
+			}
+		}
+		res, err := tx.ExecContext(ctx, db.dialect.sql(`DELETE FROM incidents WHERE state = ? AND updated < ?`), args...)
+		if err != nil {
+			return err
+		}
+		if deleted, err = res.RowsAffected(); err != nil {
+			return err
+		}
+		return db.noteDeletion(ctx, tx, "incidents", before, now, deleted)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("delete incidents past their end date: %w", err)
+	}
+	return deleted, nil
+}
+
+// DeleteReports deletes reports received before a moment, with their events, and returns how many.
+func (db *DB) DeleteReports(ctx context.Context, before, now time.Time) (deleted int64, err error) {
+	err = db.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, db.dialect.sql(
+			`DELETE FROM chunks WHERE report IN (SELECT id FROM reports WHERE received_at < ? AND state <> 'working')`), before.UnixMicro()); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, db.dialect.sql(`DELETE FROM reports WHERE received_at < ? AND state <> 'working'`), before.UnixMicro())
+		if err != nil {
+			return err
+		}
+		if deleted, err = res.RowsAffected(); err != nil {
+			return err
+		}
+		return db.noteDeletion(ctx, tx, "reports", before, now, deleted)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("delete reports past their end date: %w", err)
+	}
+	return deleted, nil
+}
+
+// NoteDeletion records that things of a class, received before until, were deleted elsewhere.
+func (db *DB) NoteDeletion(ctx context.Context, class string, until, now time.Time, deleted int64) error {
+	return db.tx(ctx, func(tx *sql.Tx) error { return db.noteDeletion(ctx, tx, class, until, now, deleted) })
+}
+
+func (db *DB) noteDeletion(ctx context.Context, tx *sql.Tx, class string, until, now time.Time, deleted int64) error {
+	if deleted == 0 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO deletions (at, class, until, deleted) VALUES (?, ?, ?, ?)`),
+		now.UnixMicro(), class, until.UnixMicro(), deleted)
+	return err
+}
+
+// Deletion is one entry of the record of what was deleted because its time had come.
+type Deletion struct {
+	At      time.Time
+	Class   string // originals, reports, incidents
+	Until   time.Time
+	Deleted int64
+}
+
+// Deletions returns the record, newest first.
+func (db *DB) Deletions(ctx context.Context) ([]Deletion, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT at, class, until, deleted FROM deletions ORDER BY id DESC`)
+	if err != nil {
+		return nil, fmt.Errorf("read deletions: %w", err)
+	}
+	defer rows.Close()
+	var all []Deletion
+	for rows.Next() {
+		var d Deletion
+		var at, until int64
+		if err := rows.Scan(&at, &d.Class, &until, &d.Deleted); err != nil {
+			return nil, fmt.Errorf("read deletions: %w", err)
+		}
+		d.At, d.Until = time.UnixMicro(at).UTC(), time.UnixMicro(until).UTC()
+		all = append(all, d)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,171 @@
+// Package store keeps what is known: reports, chunks of events, incidents. One text of SQL serves SQLite, embedded, and
+// PostgreSQL, when the node has outgrown it; where they differ, dialect.go says how. An exported method is one
+// transaction.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"tocsin/internal/incident"
+)
+
+// Config says where the database is.
+type Config struct {
+	// URL of a PostgreSQL database, "postgres://user@host/database". Empty is SQLite in the data directory, which
+	// needs nothing else and serves some hundred thousand lines.
+	URL string `yaml:"url"`
+}
+
+// Validate reports every broken rule at once.
+func (c *Config) Validate() error {
+	if c.URL != "" && !strings.HasPrefix(c.URL, "postgres://") && !strings.HasPrefix(c.URL, "postgresql://") {
+		return errors.New("store.url: write postgres://user@host/database, or leave it out for SQLite in the data directory")
+	}
+	return nil
+}
+
+// DB is an open database. Its methods may be called by several goroutines.
+type DB struct {
+	write   *sql.DB // SQLite: one connection
+	read    *sql.DB
+	dialect dialect
+	windows *incident.Config
+
+	mu    sync.Mutex
+	names map[string]int32 // committed numbers of names; mu
+}
+
+//go:embed migrations
+var migrations embed.FS
+
+// Open opens or makes the database: the one that cfg names, or SQLite in dir. The schema is brought up to date.
+func Open(ctx context.Context, cfg Config, dir string, episodes incident.Config) (*DB, error) {
+	db := &DB{windows: &episodes, names: map[string]int32{}}
+	var err error
+	if cfg.URL == "" {
+		err = db.openSQLite(filepath.Join(dir, "tocsin.db"))
+	} else {
+		err = db.openPostgres(cfg.URL)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// OpenReader opens the SQLite database in dir, or the PostgreSQL database that cfg names, for reading beside a node
+// that runs. fs.ErrNotExist says that there is none yet.
+func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.Config) (*DB, error) {
+	db := &DB{windows: &episodes, names: map[string]int32{}}
+	var err error
+	if cfg.URL == "" {
+		err = db.readSQLite(filepath.Join(dir, "tocsin.db"))
+	} else {
+		err = db.openPostgres(cfg.URL)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.read.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
+	}
+	return db, nil
+}
+
+// Close closes the database; what was committed stays.
+func (db *DB) Close() error {
+	var errs []error
+	if db.read != nil {
+		errs = append(errs, db.read.Close())
+	}
+	if db.write != nil && db.write != db.read {
+		errs = append(errs, db.write.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Ready reports whether the database answers.
+func (db *DB) Ready(ctx context.Context) error {
+	var one int
+	if err := db.read.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
+		return fmt.Errorf("ask the database: %w", err)
+	}
+	return nil
+}
+
+func (db *DB) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations/"+db.dialect.name)
+	if err != nil {
+		return fmt.Errorf("bring the schema up to date: %w", err)
+	}
+	p, err := goose.NewProvider(db.dialect.goose, db.write, files)
+	if err != nil {
+		return fmt.Errorf("bring the schema up to date: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("bring the schema up to date: %w", plain(err))
+	}
+	return nil
+}
+
+// tx runs f in one transaction on the writing connection.
+func (db *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", plain(err))
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(plain(err), ignoreDone(tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", errors.Join(plain(err), ignoreDone(tx.Rollback())))
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+// ErrFull says that the disk of the database is full. Nothing of the transaction was kept, and nothing before is lost.
+var ErrFull = errors.New("the disk that holds the database is full: free some space, the work goes on by itself")
+
+// ErrReadOnly says that the database cannot be written.
+var ErrReadOnly = errors.New("the database cannot be written: check the owner and the mount of the data directory")
+
+// plain turns what an engine says about the disk into a sentence for the operator.
+func plain(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	switch {
+	case errors.Is(err, ErrFull), errors.Is(err, ErrReadOnly):
+		return err
+	case strings.Contains(text, "SQLITE_FULL"), strings.Contains(text, "database or disk is full"),
+		strings.Contains(text, "(13)"), strings.Contains(text, "SQLSTATE 53100"):
+		return fmt.Errorf("%w (%s)", ErrFull, text)
+	case strings.Contains(text, "readonly database"), strings.Contains(text, "SQLITE_READONLY"),
+		strings.Contains(text, "unable to open database file"):
+		return fmt.Errorf("%w (%s)", ErrReadOnly, text)
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"tocsin/internal/incident"
+	"tocsin/internal/report"
+)
+
+// sweepBatch is how many verdicts are written in one transaction, so that a sweep never holds up a commit for long.
+const sweepBatch = 2000
+
+// Sweep moves incidents on to quiet and closed, as cfg judges them by the watermarks, and returns how many moved. It
+// may be stopped and begun again at any point.
+func (db *DB) Sweep(ctx context.Context, cfg *incident.Config, now time.Time) (moved int, err error) {
+	marks, err := db.Watermarks(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var due []verdict
+	apply := func() error {
+		n, err := db.applyVerdicts(ctx, due, now)
+		moved += n
+		due = due[:0]
+		return err
+	}
+	for in, err := range db.Incidents(ctx, "") {
+		if err != nil {
+			return moved, err
+		}
+		told := in.State == incident.StateTold || in.State == incident.StateContained
+		v := cfg.Judge(&in, marks, told, now)
+		if v.State == in.State && v.Outcome == in.Outcome {
+			continue
+		}
+		due = append(due, verdict{in.ID, in.Key, in.State, in.LastSeen, v})
+		if len(due) == sweepBatch {
+			if err := apply(); err != nil {
+				return moved, err
+			}
+		}
+	}
+	return moved, apply()
+}
+
+// verdict is a judgement together with what it was based on.
+type verdict struct {
+	id    report.ID
+	key   incident.Key
+	state incident.State
+	last  time.Time
+	incident.Verdict
+}
+
+// applyVerdicts writes verdicts whose incident is still what it was when it was judged; the others are judged again by
+// the next sweep.
+func (db *DB) applyVerdicts(ctx context.Context, due []verdict, now time.Time) (moved int, err error) {
+	if len(due) == 0 {
+		return 0, nil
+	}
+	err = db.tx(ctx, func(tx *sql.Tx) error {
+		if db.dialect.fold != "" {
+			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
+				return err
+			}
+		}
+		read := db.dialect.sql(`SELECT episode FROM incidents WHERE key = ? AND id = ? AND state = ? AND last_seen = ?`)
+		write := db.dialect.sql(`UPDATE incidents SET state = ?, updated = ?, episode = ? WHERE key = ? AND id = ?`)
+		for _, v := range due {
+			var blob []byte
+			var e incident.Episode
+			err := tx.QueryRowContext(ctx, read, v.key[:], v.id[:], incident.StateNumber(v.state), v.last.UnixMicro()).Scan(&blob)
+			if err == sql.ErrNoRows { //nolint:errorlint // Scan returns it bare
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := e.ReadEpisode(blob); err != nil {
+				return err
+			}
+			e.Outcome = v.Outcome
+			if _, err := tx.ExecContext(ctx, write, incident.StateNumber(v.State), now.UnixMicro(), e.AppendBinary(nil), v.key[:], v.id[:]); err != nil {
+				return err
+			}
+			moved++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweep incidents: %w", err)
+	}
+	return moved, nil
+}
