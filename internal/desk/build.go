@@ -85,7 +85,7 @@ func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) 
 	key := b.keys.Key(party, &e.Subject, e.Kind, e.Tag())
 	at, ok := b.byKey[key]
 	if !ok {
-		at = int32(len(b.touches)) //nolint:gosec // at most ChunkRows
+		at = int32(len(b.touches))
 		b.byKey[key] = at
 		t := incident.Touch{Key: key, Party: party, Kind: e.Kind, Tag: strings.Clone(e.Tag())}
 		if !party.IsLine() {
@@ -95,8 +95,8 @@ func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) 
 	}
 	last := incident.Micros(e.Last())
 	b.sights = append(b.sights, sight{
-		first: incident.Micros(e.From), last: last, off: uint32(off), n: uint32(len(b.arena) - off), //nolint:gosec // the arena is bounded
-		touch: at, day: dayOf(e.From), feed: feed, severity: uint8(e.Severity.Rank()), //nolint:gosec // 0 to 4
+		first: incident.Micros(e.From), last: last, off: uint32(off), n: uint32(len(b.arena) - off),
+		touch: at, day: dayOf(e.From), feed: feed, severity: uint8(e.Severity.Rank()),
 	})
 	w := Newest{Feed: feed, Network: incident.Network(party)}
 	if have, ok := b.newest[w]; !ok || last > have {
@@ -108,7 +108,7 @@ func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) 
 func (b *builder) finish(c *Chunk, source int32) error {
 	order := make([]int32, len(b.touches)) // touches in key order
 	for i := range order {
-		order[i] = int32(i) //nolint:gosec // at most ChunkRows
+		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(x, y int32) int {
 		return bytes.Compare(b.touches[x].Key[:], b.touches[y].Key[:])
@@ -116,7 +116,7 @@ func (b *builder) finish(c *Chunk, source int32) error {
 	rank := make([]int32, len(order))
 	touches := make([]incident.Touch, len(order))
 	for i, o := range order {
-		rank[o] = int32(i) //nolint:gosec // at most ChunkRows
+		rank[o] = int32(i)
 		touches[i] = b.touches[o]
 	}
 	slices.SortFunc(b.sights, func(x, y sight) int {

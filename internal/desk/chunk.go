@@ -121,5 +121,5 @@ func dayOf(t time.Time) int32 {
 	if s%86400 < 0 {
 		d--
 	}
-	return int32(d) //nolint:gosec // years up to 9999 fit
+	return int32(d)
 }

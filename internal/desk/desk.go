@@ -22,12 +22,9 @@ const ChunkRows = 20_000
 
 // Desk works reports. Run has to be running while Work is called; Work may be called from several goroutines.
 type Desk struct {
-	// Open undoes containers and yields the documents inside a report, numbered from 0 in their order, and a
-	// *report.RowError with Row 0 for each that cannot be opened.
-	Open func(doc report.Document) iter.Seq2[report.Document, error]
-
-	// Parse yields a document's valid events and a *report.RowError for each bad row.
-	Parse func(doc report.Document) iter.Seq2[report.Event, error]
+	// Open undoes containers and yields what is inside a report, in an order that the bytes decide. An error is a
+	// *report.RowError with Row 0; the Document beside it says what cannot be opened.
+	Open func(doc report.Document, format string) iter.Seq2[Document, error]
 
 	Originals Originals
 	Networks  Networks
@@ -39,6 +36,14 @@ type Desk struct {
 	setup   sync.Once
 	queue   chan *submission
 	parsing chan *builder // one for each report being parsed at a time: that bounds memory
+}
+
+// Document is one thing inside a report that can be read.
+type Document struct {
+	Index  int    // among all things inside the report: the same bytes give the same number
+	Name   string // with the path inside its containers; personal
+	Format string
+	Events iter.Seq2[report.Event, error] // valid events, and a *report.RowError for each bad row
 }
 
 // Originals gives the bytes of a report as they were received.

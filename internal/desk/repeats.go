@@ -42,7 +42,7 @@ func newRepeats(dir string, limit int) *repeats {
 // seen reports whether content was seen before under the same feed, and remembers it.
 func (r *repeats) seen(feed int32, content []byte) (bool, error) {
 	f := fingerprint{maphash.Bytes(r.seeds[0], content), maphash.Bytes(r.seeds[1], content)}
-	f.lo ^= uint64(feed) * 0x9e3779b97f4a7c15 //nolint:gosec // the store's numbers are positive
+	f.lo ^= uint64(feed) * 0x9e3779b97f4a7c15
 	if f == (fingerprint{}) {
 		f.lo = 1
 	}

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"sync"
 
@@ -72,10 +73,10 @@ func (w *work) read() error {
 	}
 	defer original.Close()
 	outer := report.Document{Reader: original, Name: w.report.Name, Received: w.report.ReceivedAt}
-	for doc, err := range w.desk.Open(outer) {
-		w.begin(doc)
+	for doc, err := range w.desk.Open(outer, w.report.Format) {
+		w.begin(&doc)
 		if err == nil {
-			err = w.readDocument(doc)
+			err = w.readDocument(doc.Events)
 		} else if refused := w.refuse(err); refused != nil {
 			return refused
 		}
@@ -90,9 +91,9 @@ func (w *work) read() error {
 }
 
 // begin turns to the next document.
-func (w *work) begin(doc report.Document) {
-	w.document, w.lastRow = w.result.Documents, 0
-	w.name, w.format = doc.Name, w.report.Format
+func (w *work) begin(doc *Document) {
+	w.document, w.lastRow = doc.Index, 0
+	w.name, w.format = doc.Name, doc.Format
 	w.done = w.known.Done[w.document]
 	w.before = refusedOf(w.known.Refusals, w.document)
 	w.result.Documents++
@@ -107,8 +108,8 @@ func (w *work) stopped(err error) error {
 	return err
 }
 
-func (w *work) readDocument(doc report.Document) error {
-	for e, err := range w.desk.Parse(doc) {
+func (w *work) readDocument(events iter.Seq2[report.Event, error]) error {
+	for e, err := range events {
 		if err != nil {
 			if err := w.refuse(err); err != nil {
 				return err
@@ -124,7 +125,6 @@ func (w *work) readDocument(doc report.Document) error {
 
 // event takes one valid event.
 func (w *work) event(e *report.Event) error {
-	w.format = e.Format
 	feed, err := w.feed(e)
 	if err != nil {
 		return err
@@ -259,7 +259,7 @@ func (w *work) chunk(seq int64) *Chunk {
 // it was killed just before this moment or holds nothing at all, is finished by an empty chunk of its own.
 func (w *work) finish() error {
 	if w.pending == nil {
-		w.pending = w.chunk(seqOf(w.result.Documents, 0))
+		w.pending = w.chunk(seqOf(w.document+1, 0))
 	}
 	w.pending.Final, w.pending.Documents = true, w.result.Documents
 	return w.submit(w.pending)

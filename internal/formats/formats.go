@@ -4,6 +4,8 @@ package formats
 
 import (
 	"iter"
+	"slices"
+	"strings"
 
 	"tocsin/internal/formats/arf"
 	"tocsin/internal/formats/shadowserver"
@@ -22,8 +24,13 @@ type Format struct {
 
 	// Parse yields the document's events in order, and a *report.RowError for each record that cannot be used;
 	// after a RowError with Row 0 nothing follows. It checks shape only: Tables.Parse validates. It stops reading
-	// when the consumer stops, and holds no more than one record in memory.
+	// when the consumer stops, and holds no more than one record in memory. An error of doc.Reader other than
+	// io.EOF means that the record being read is not whole: it is yielded as a RowError and never as an event.
 	Parse func(doc report.Document) iter.Seq2[report.Event, error]
+
+	// Redact takes out of an event what a display must not show unasked: the person who complained, the mail that
+	// was quoted. It may overwrite the elements of e.Details. Nil where the format carries no such thing.
+	Redact func(e *report.Event)
 }
 
 // HeadBytes is how much of a document Detect is shown.
@@ -37,8 +44,40 @@ type Tables struct {
 // List returns every format, in the order in which they are asked whether a document is theirs.
 func (t Tables) List() []Format {
 	return []Format{
-		{"arf", arf.Spec, arf.Detect, arf.Parse},
-		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse},
-		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse},
+		{"arf", arf.Spec, arf.Detect, arf.Parse, nil},
+		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, nil},
+		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
 	}
+}
+
+// Format returns the format of that name.
+func (t Tables) Format(name string) (Format, bool) {
+	for _, f := range t.List() {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Names lists the formats as a sentence can: "arf, xarf, shadowserver".
+func (t Tables) Names() string {
+	list := t.List()
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// Redact takes out of an event what a display must not show unasked (Format.Redact). Every page, list and message
+// that shows details goes through it; `tocsin parse`, the stored original and the evidence package do not. The
+// event's details are copied before they are changed.
+func (t Tables) Redact(e *report.Event) {
+	f, ok := t.Format(e.Format)
+	if !ok || f.Redact == nil {
+		return
+	}
+	e.Details = slices.Clone(e.Details)
+	f.Redact(e)
 }

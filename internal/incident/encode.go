@@ -26,7 +26,7 @@ func (e *Episode) AppendBinary(b []byte) []byte {
 	}
 	b = append(b, episodeVersion, out, e.Severity)
 	b = binary.AppendVarint(b, e.First)
-	b = binary.AppendUvarint(b, uint64(e.Events)) //nolint:gosec // counts are not negative
+	b = binary.AppendUvarint(b, uint64(e.Events))
 	at := len(b)
 	b = append(b, 0)
 	b = e.Marks.AppendBinary(b)
@@ -50,7 +50,7 @@ func (e *Episode) ReadEpisode(b []byte) error {
 	e.Outcome, e.Severity = outcomes[b[1]], b[2]
 	r := reader{b: b[3:]}
 	e.First = r.varint()
-	e.Events = int64(r.uvarint()) //nolint:gosec // as AppendBinary wrote it
+	e.Events = int64(r.uvarint())
 	n := r.uvarint()
 	if r.bad || n > uint64(len(r.b)) {
 		return errEpisode

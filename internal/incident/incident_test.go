@@ -183,7 +183,7 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 	cfg.Recurrence["vulnerable"] = time.Second
 	cfg.Quiet = 0
 	err := cfg.Validate()
-	if n := len(err.(interface{ Unwrap() []error }).Unwrap()); n != 3 { //nolint:errorlint // joined by contract
+	if n := len(err.(interface{ Unwrap() []error }).Unwrap()); n != 3 {
 		t.Errorf("%d faults said, want 3: %v", n, err)
 	}
 	if w := cfg.Window(report.Kind{Class: "fraud", Type: "phishing"}); w != 7*24*time.Hour {

@@ -47,22 +47,22 @@ func (m *Marks) AppendBinary(b []byte) []byte {
 			runs++
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(runs)) //nolint:gosec // counts are not negative
+	b = binary.AppendUvarint(b, uint64(runs))
 	prev := int32(0)
 	for i := 0; i < len(m.Days); {
 		n := 1
-		for i+n < len(m.Days) && m.Days[i+n] == m.Days[i]+int32(n) { //nolint:gosec // a run is shorter than the days there are
+		for i+n < len(m.Days) && m.Days[i+n] == m.Days[i]+int32(n) {
 			n++
 		}
 		b = binary.AppendVarint(b, int64(m.Days[i]-prev))
-		b = binary.AppendUvarint(b, uint64(n)) //nolint:gosec // counts are not negative
-		prev = m.Days[i] + int32(n) - 1        //nolint:gosec // see above
+		b = binary.AppendUvarint(b, uint64(n))
+		prev = m.Days[i] + int32(n) - 1
 		i += n
 	}
 	for _, set := range [2][]int32{m.Sources, m.Feeds} {
 		b = binary.AppendUvarint(b, uint64(len(set)))
 		for _, v := range set {
-			b = binary.AppendUvarint(b, uint64(v)) //nolint:gosec // the store's numbers are positive
+			b = binary.AppendUvarint(b, uint64(v))
 		}
 	}
 	return b
@@ -83,14 +83,14 @@ func ReadMarks(b []byte) (Marks, error) {
 		if n == 0 || n > maxDays || len(m.Days) > maxDays {
 			return Marks{}, errMarks
 		}
-		for i := range int64(n) { //nolint:gosec // bounded above
-			m.Days = append(m.Days, int32(start+i)) //nolint:gosec // days fit
+		for i := range int64(n) {
+			m.Days = append(m.Days, int32(start+i))
 		}
-		prev = start + int64(n) - 1 //nolint:gosec // bounded above
+		prev = start + int64(n) - 1
 	}
 	for _, set := range [2]*[]int32{&m.Sources, &m.Feeds} {
 		for n := r.uvarint(); n > 0 && !r.bad; n-- {
-			*set = append(*set, int32(r.uvarint())) //nolint:gosec // the store's numbers fit
+			*set = append(*set, int32(r.uvarint()))
 		}
 	}
 	if r.bad || len(r.b) > 0 {
@@ -105,9 +105,9 @@ type Links []byte
 
 // Append adds one part and returns the longer links.
 func (l Links) Append(chunk int64, start, n int) Links {
-	b := binary.AppendUvarint(l, uint64(chunk)) //nolint:gosec // the store's numbers are positive
-	b = binary.AppendUvarint(b, uint64(start))  //nolint:gosec // places are not negative
-	return binary.AppendUvarint(b, uint64(n))   //nolint:gosec // counts are not negative
+	b := binary.AppendUvarint(l, uint64(chunk))
+	b = binary.AppendUvarint(b, uint64(start))
+	return binary.AppendUvarint(b, uint64(n))
 }
 
 // Link is one entry of Links.
@@ -121,7 +121,7 @@ func (l Links) Read() ([]Link, error) {
 	r := reader{b: l}
 	var all []Link
 	for len(r.b) > 0 {
-		one := Link{int64(r.uvarint()), int(r.uvarint()), int(r.uvarint())} //nolint:gosec // as Append wrote them
+		one := Link{int64(r.uvarint()), int(r.uvarint()), int(r.uvarint())}
 		if r.bad {
 			return nil, errors.New("the links of an incident cannot be read: the database is damaged")
 		}

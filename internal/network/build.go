@@ -59,7 +59,7 @@ func (b *builder) word(s string) uint32 {
 	if n, known := b.texts[s]; known {
 		return n
 	}
-	n := uint32(len(b.words)) //nolint:gosec // at most a few for each prefix
+	n := uint32(len(b.words))
 	s = strings.Clone(s)
 	b.words = append(b.words, s)
 	b.texts[s] = n
@@ -92,7 +92,7 @@ func (b *builder) fact(f fact) uint32 {
 	if n, known := b.ids[f]; known {
 		return n
 	}
-	n := uint32(len(b.list)) //nolint:gosec // at most one for each prefix
+	n := uint32(len(b.list))
 	b.list = append(b.list, f)
 	b.ids[f] = n
 	return n
@@ -117,8 +117,8 @@ func (b *builder) add(p netip.Prefix, f fact) error {
 
 func (b *builder) put(p netip.Prefix, f uint32) uint32 {
 	b.facts = append(b.facts, f)
-	b.bits = append(b.bits, uint8(p.Bits())) //nolint:gosec // 0 to 128
-	return uint32(len(b.facts) - 1)          //nolint:gosec // limited
+	b.bits = append(b.bits, uint8(p.Bits()))
+	return uint32(len(b.facts) - 1)
 }
 
 // addRange is add for the addresses first to last, both included.
@@ -200,7 +200,7 @@ func (b *builder) settle(ctx context.Context, c *claims) (*Table, error) {
 		key := [2]uint32{here.fact, of}
 		w, seen := known[key]
 		if !seen {
-			w = uint32(len(t.list)) //nolint:gosec // at most one for each prefix
+			w = uint32(len(t.list))
 			t.list = append(t.list, b.answer(b.list[here.fact], of, &c.list[of]))
 			known[key] = w
 		}

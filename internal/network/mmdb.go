@@ -83,7 +83,7 @@ func (t *intoTable) eachNetwork(ctx context.Context, db *maxminddb.Reader) error
 		default:
 			err = t.b.add(r.Prefix(), f)
 		}
-		if err := t.took(int64(n), err); err != nil { //nolint:gosec // limited
+		if err := t.took(int64(n), err); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"tocsin/internal/desk"
-	"tocsin/internal/formats/shadowserver"
+	"tocsin/internal/formats"
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
 	"tocsin/internal/world"
@@ -44,22 +44,9 @@ func BenchmarkDesk(b *testing.B) {
 			reports = append(reports, r)
 		}
 		d := &desk.Desk{
-			Open: func(doc report.Document) iter.Seq2[report.Document, error] {
-				return func(yield func(report.Document, error) bool) { yield(doc, nil) }
-			},
-			Parse: func(doc report.Document) iter.Seq2[report.Event, error] {
-				return func(yield func(report.Event, error) bool) {
-					for e, err := range (shadowserver.Tables{}).Parse(doc) {
-						e.Format = "shadowserver"
-						if err == nil {
-							if bad := e.Validate(doc.Received); bad != nil {
-								err = &report.RowError{Row: e.Row, Reason: report.Reason(bad)}
-							}
-						}
-						if !yield(e, err) {
-							return
-						}
-					}
+			Open: func(doc report.Document, _ string) iter.Seq2[desk.Document, error] {
+				return func(yield func(desk.Document, error) bool) {
+					yield(desk.Document{Name: doc.Name, Format: "shadowserver", Events: formats.Tables{}.Parse(doc)}, nil)
 				}
 			},
 			Originals: originals, Networks: elsewhere{}, Store: db, Incidents: incident.Defaults(), SpoolDir: b.TempDir(),

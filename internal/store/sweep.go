@@ -73,7 +73,7 @@ func (db *DB) applyVerdicts(ctx context.Context, due []verdict, now time.Time) (
 			var blob []byte
 			var e incident.Episode
 			err := tx.QueryRowContext(ctx, read, v.key[:], v.id[:], incident.StateNumber(v.state), v.last.UnixMicro()).Scan(&blob)
-			if err == sql.ErrNoRows { //nolint:errorlint // Scan returns it bare
+			if err == sql.ErrNoRows {
 				continue
 			}
 			if err != nil {

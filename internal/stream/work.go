@@ -161,7 +161,7 @@ func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, e
 func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(context.Context, Item) error) error {
 	it, err := decodeItem(m.Data())
 	if meta, merr := m.Metadata(); merr == nil {
-		it.Attempt = int(min(meta.NumDelivered, 1<<30)) //nolint:gosec // bounded
+		it.Attempt = int(min(meta.NumDelivered, 1<<30))
 	}
 	if err != nil {
 		err = errors.Join(err, ErrReject) // written by a program that we do not understand
@@ -254,7 +254,7 @@ func (s *Stream) Lag(ctx context.Context) (pending int, oldest time.Time, err er
 	if info.State.Msgs == 0 {
 		return 0, time.Time{}, nil
 	}
-	return int(info.State.Msgs), info.State.FirstTime.UTC(), nil //nolint:gosec // far below
+	return int(info.State.Msgs), info.State.FirstTime.UTC(), nil
 }
 
 // isOpen reports whether the report has a work item.

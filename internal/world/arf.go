@@ -42,11 +42,11 @@ func (w *World) arfMail(c *content, reporter string) []byte {
 	p := &w.problems[c.problem]
 	addr := w.addrOf(nil, c.sighting)
 	at := time.Unix(c.at, 0).UTC()
-	sent := at.Add(time.Duration(600+p.device%7200) * time.Second) //nolint:gosec // small
-	id := string(appendHex(nil, mix(p.device^uint64(c.at)), 10))   //nolint:gosec // after 1970
+	sent := at.Add(time.Duration(600+p.device%7200) * time.Second)
+	id := string(appendHex(nil, mix(p.device^uint64(c.at)), 10))
 	boundary := "feedback-" + id
 	domain := reporter + ".example"
-	victim := string(appendHex(nil, mix(p.device+uint64(c.at)), 12)) + "@" + domain //nolint:gosec // after 1970
+	victim := string(appendHex(nil, mix(p.device+uint64(c.at)), 12)) + "@" + domain
 	stamp, arrival := sent.Format(time.RFC1123Z), at.Format(time.RFC1123Z)
 
 	var b strings.Builder

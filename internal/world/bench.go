@@ -120,7 +120,7 @@ func (in *BenchInput) addFiles(seed uint64, size BenchSize, t *reportType, rows 
 		f := BenchFile{
 			Reporter: "bench", Format: FormatShadowserver, Feed: t.name, Rows: n, Repeats: n / repeatOne,
 			Name: fmt.Sprintf("%s-%s-bench-%04d.csv", size.Start.Format(time.DateOnly), t.name, i+1),
-			typ:  t, part: part, seed: mix(seed ^ mix(uint64(len(in.Files)))), //nolint:gosec // not negative
+			typ:  t, part: part, seed: mix(seed ^ mix(uint64(len(in.Files)))),
 			from: size.Start.Unix(), span: int64(size.Days) * day,
 		}
 		if int64(n)/f.span+2 > int64(part.total/files) {
@@ -219,24 +219,24 @@ func (d *drawer) next(at int64, r *rand.Rand) int {
 func benchRow(t *reportType, part pairRange, x drawn) row {
 	// An odd factor permutes the type's addresses, so neighbours in a file are not neighbours in the network.
 	number := (part.first + x.pair) % part.spread
-	device := mix(uint64(part.first+x.pair)<<8 ^ uint64(len(t.name))) //nolint:gosec // not negative
+	device := mix(uint64(part.first+x.pair)<<8 ^ uint64(len(t.name)))
 	r := row{
 		at: x.at, port: t.port, cc: "XA", region: "NORTHSHIRE", city: towns[device>>8%uint64(len(towns))].city,
-		device: device, id: mix(device ^ uint64(x.at)), thing: benchThings[device>>16%uint64(len(benchThings))], //nolint:gosec // after 1970
+		device: device, id: mix(device ^ uint64(x.at)), thing: benchThings[device>>16%uint64(len(benchThings))],
 		asn: benchASN(device >> 32),
 	}
 	if t.kind == kindBruteForce {
 		r.thing = [...]string{"ssh", "telnet"}[device>>16&1]
 	}
 	if t.port == 0 {
-		r.port = uint16(1024 + device>>40%60_000) //nolint:gosec // below 1<<16
+		r.port = uint16(1024 + device>>40%60_000)
 	}
 	if t.onIPv6() {
-		r.addr = benchAddr6(uint64(number)) //nolint:gosec // not negative
+		r.addr = benchAddr6(uint64(number))
 		r.dst = netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0x80, 15: byte(device)})
 		return r
 	}
-	r.addr = benchAddr4(uint64(number)) //nolint:gosec // not negative
+	r.addr = benchAddr4(uint64(number))
 	r.dst = netip.AddrFrom4([4]byte{192, 0, 2, byte(224 + device%16)})
 	r.host = benchHosts[device>>24%uint64(len(benchHosts))]
 	return r

@@ -33,7 +33,7 @@ func benchOffset4(n uint32) uint32 {
 // odd and no multiple of 641, so the product permutes the places.
 func benchAddr4(n uint64) netip.Addr {
 	var a [4]byte
-	binary.BigEndian.PutUint32(a[:], benchOffset4(uint32(n*48_271_003%benchSize4))) //nolint:gosec // below benchSize4
+	binary.BigEndian.PutUint32(a[:], benchOffset4(uint32(n*48_271_003%benchSize4)))
 	return netip.AddrFrom4(a)
 }
 
@@ -46,7 +46,7 @@ func benchAddr6(n uint64) netip.Addr {
 }
 
 // benchASN is a private AS number (RFC 6996): fifty thousand of them.
-func benchASN(x uint64) uint32 { return 4_200_000_000 + uint32(x%50_000) } //nolint:gosec // small
+func benchASN(x uint64) uint32 { return 4_200_000_000 + uint32(x%50_000) }
 
 // tableRow is one line of the table.
 type tableRow struct {
@@ -103,11 +103,11 @@ func specifics(n int, seed uint64, lengths []struct{ bits, perMille int }, room 
 		size := room(l.bits)
 		k = min(k, size)
 		rest -= k
-		step := coprime(uint64(size), mix(seed+uint64(l.bits))) //nolint:gosec // not negative
-		at := mix(seed^uint64(l.bits)) % uint64(size)           //nolint:gosec // not negative
+		step := coprime(uint64(size), mix(seed+uint64(l.bits)))
+		at := mix(seed^uint64(l.bits)) % uint64(size)
 		for range k {
-			add(uint32(at), l.bits)         //nolint:gosec // below size
-			at = (at + step) % uint64(size) //nolint:gosec // not negative
+			add(uint32(at), l.bits)
+			at = (at + step) % uint64(size)
 		}
 	}
 	return rest

@@ -171,7 +171,7 @@ func (w *World) rowOf(t *reportType, s sighting) row {
 		at: s.at, addr: w.addrOf(t, s), port: s.port, dst: plus(sinkholes.Addr(), 1+p.device%14),
 		asn: at.net.ASN, cc: at.net.CC, region: town.region, city: town.city, host: at.host, thing: p.thing,
 		urlHost: at.urlHost, url: "http://" + at.urlHost + "/" + fmt.Sprintf("wp-content/%x", p.device>>40),
-		device: p.device, id: mix(p.device ^ uint64(s.at)<<16 ^ uint64(s.port)), //nolint:gosec // after 1970
+		device: p.device, id: mix(p.device ^ uint64(s.at)<<16 ^ uint64(s.port)),
 	}
 	if !r.addr.Is4() {
 		r.host = "" // nobody names the addresses of a /56

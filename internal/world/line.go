@@ -49,12 +49,12 @@ func makeLines(seed uint64, n int) []Line {
 			l.Class = Business
 		}
 		if l.Class == Business && static < staticLines {
-			l.Addr = plus(staticPool.Addr(), uint64(16+static)) //nolint:gosec // small
+			l.Addr = plus(staticPool.Addr(), uint64(16+static))
 			static++
 		} else {
 			l.Shared = true
-			l.Addr = plus(cgnatPool.Addr(), uint64(1+shared/linesPerAddr))       //nolint:gosec // small
-			l.FirstPort = uint16(firstPort + portsPerLine*(shared%linesPerAddr)) //nolint:gosec // below 1<<16
+			l.Addr = plus(cgnatPool.Addr(), uint64(1+shared/linesPerAddr))
+			l.FirstPort = uint16(firstPort + portsPerLine*(shared%linesPerAddr))
 			l.LastPort = l.FirstPort + portsPerLine - 1
 			shared++
 		}
@@ -64,7 +64,7 @@ func makeLines(seed uint64, n int) []Line {
 }
 
 func handle(seed uint64, line int) string {
-	return fmt.Sprintf("%016x", mix(mix(seed^0x6c696e65)+uint64(line))) //nolint:gosec // not negative
+	return fmt.Sprintf("%016x", mix(mix(seed^0x6c696e65)+uint64(line)))
 }
 
 // LineAt returns the line that had this address and port; false when none had. A shared address without a port
@@ -103,9 +103,9 @@ var towns = [...]struct{ region, city string }{
 func (w *World) lineSite(n int) site {
 	l := &w.lines[n]
 	s := site{
-		net: &w.nets.Own, line: int32(n), v4: l.Addr, v6: l.Prefix, first: l.FirstPort, last: l.LastPort, //nolint:gosec // at most MaxLines
-		town:    int(mix(uint64(n)) % uint64(len(towns))),    //nolint:gosec // small
-		urlHost: fmt.Sprintf("shop%d.examplenet.example", n), //nolint:gosec // small
+		net: &w.nets.Own, line: int32(n), v4: l.Addr, v6: l.Prefix, first: l.FirstPort, last: l.LastPort,
+		town:    int(mix(uint64(n)) % uint64(len(towns))),
+		urlHost: fmt.Sprintf("shop%d.examplenet.example", n),
 	}
 	b := l.Addr.As4()
 	s.host = fmt.Sprintf("cgn-%d-%d-%d-%d.examplenet.example", b[0], b[1], b[2], b[3])

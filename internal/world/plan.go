@@ -64,7 +64,7 @@ func (w *World) makeFiles() {
 	p := &planner{World: w, rows: map[bucket][]sighting{}}
 	for i := range w.problems {
 		for j, o := range troubles[w.problems[i].kind].outlets {
-			p.see(int32(i), o, w.random("sighting "+o.name, i*16+j)) //nolint:gosec // far fewer
+			p.see(int32(i), o, w.random("sighting "+o.name, i*16+j))
 		}
 	}
 	p.shadowserverFiles()
@@ -122,7 +122,7 @@ func (p *planner) report(d int, s sighting, o outlet, r *rand.Rand) {
 	pr := &p.problems[s.problem]
 	at := &p.sites[pr.site]
 	own := at.net.Role == RoleOwn
-	s.port = at.first + uint16(r.UintN(uint(at.last-at.first)+1)) //nolint:gosec // within the block
+	s.port = at.first + uint16(r.UintN(uint(at.last-at.first)+1))
 	if x := findXARF(o.name); x != nil {
 		if own || r.IntN(5) == 0 { // a few are sent to us although they are not ours
 			p.xarfFile(x, s, r)
@@ -222,7 +222,7 @@ func (p *planner) spoil(f *File, number int, rows []sighting, r *rand.Rand) []li
 	}
 	if number%4 == 1 {
 		for i := range 1 + r.IntN(3) {
-			l := line{rows[r.IntN(len(rows))], faultAddress + fault((number/4+i)%3)} //nolint:gosec // three kinds
+			l := line{rows[r.IntN(len(rows))], faultAddress + fault((number/4+i)%3)}
 			if l.fault == faultShort && f.content.typ.layout == "" {
 				l.fault = faultAddress // its first two columns may hold a URL, which is a subject too
 			}

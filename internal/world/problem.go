@@ -104,7 +104,7 @@ func (w *World) makeProblems() {
 func (w *World) addProblem(kind int, s site, r *rand.Rand) {
 	t := &troubles[kind]
 	p := problem{
-		site: int32(len(w.sites)), kind: uint8(kind), device: r.Uint64(), //nolint:gosec // both small
+		site: int32(len(w.sites)), kind: uint8(kind), device: r.Uint64(),
 		roaming: t.where == anyHome && r.IntN(4) == 0,
 		told:    s.net.Role != RoleOwn || r.IntN(4) == 0,
 	}
@@ -145,7 +145,7 @@ func (w *World) homes(where place) []site {
 	var all []site
 	if where == ownServer {
 		for i := range 4 {
-			v4 := plus(staticPool.Addr(), uint64(2+i)) //nolint:gosec // small
+			v4 := plus(staticPool.Addr(), uint64(2+i))
 			all = append(all, site{
 				net: &w.nets.Own, line: -1, v4: v4, first: 1024, last: 65535, v6: ownSpace,
 				host: fmt.Sprintf("ntp%d.examplenet.example", i+1),
@@ -202,7 +202,7 @@ func (w *World) foreignSite(r *rand.Rand) site {
 func (p *problem) v6Addr(s *site, at int64) netip.Addr {
 	x := p.device
 	if p.roaming {
-		x += uint64(at / day) //nolint:gosec // after 1970
+		x += uint64(at / day)
 	}
 	a := s.v6.Addr().As16()
 	a[7] |= byte(p.device>>8) & 3 // one of the first /64s of the line

@@ -98,7 +98,7 @@ func (t *reportType) compile(variant int) template {
 				text.WriteByte('"')
 			}
 			size, _ := strconv.Atoi(v[len(word):])
-			out.segments = append(out.segments, segment{text.String(), o, size, uint64(i)}) //nolint:gosec // an index
+			out.segments = append(out.segments, segment{text.String(), o, size, uint64(i)})
 			text.Reset()
 			if !bare {
 				text.WriteByte('"')
@@ -206,7 +206,7 @@ func appendClock(b []byte, at int64) []byte {
 	s := int(at % 86400)
 	h, m := s/3600, s/60%60
 	s %= 60
-	return append(b, '0'+byte(h/10), '0'+byte(h%10), ':', '0'+byte(m/10), '0'+byte(m%10), ':', '0'+byte(s/10), '0'+byte(s%10)) //nolint:gosec // digits
+	return append(b, '0'+byte(h/10), '0'+byte(h%10), ':', '0'+byte(m/10), '0'+byte(m%10), ':', '0'+byte(s/10), '0'+byte(s%10))
 }
 
 const (

@@ -107,7 +107,7 @@ func (w *World) xarfDocument(c *content) []byte {
 	p := &w.problems[c.problem]
 	at := time.Unix(c.at, 0).UTC().Format(time.RFC3339)
 	addr := w.addrOf(nil, c.sighting)
-	id := mix(p.device ^ uint64(c.at) ^ uint64(c.port)<<32) //nolint:gosec // after 1970
+	id := mix(p.device ^ uint64(c.at) ^ uint64(c.port)<<32)
 	text := fmt.Sprintf(x.text, at, addr, c.port) + "\n"
 	sum := sha256.Sum256([]byte(text))
 	var from xarfParty

@@ -51,6 +51,20 @@ type Document struct {
 	Rows   []Row
 }
 
+// events is what a parser would yield.
+func (d *Document) events(yield func(report.Event, error) bool) {
+	for i, r := range d.Rows {
+		r.Event.Row = int64(i + 1)
+		var err error
+		if r.Reason != "" {
+			err = &report.RowError{Row: r.Event.Row, Reason: r.Reason}
+		}
+		if !yield(r.Event, err) {
+			return
+		}
+	}
+}
+
 // Row is one row.
 type Row struct {
 	Event  report.Event
@@ -65,22 +79,10 @@ func Desk(t testing.TB, db desk.Store, docs ...*Document) *desk.Desk {
 		byName[d.Report.ID.String()] = d
 	}
 	d := &desk.Desk{
-		Open: func(doc report.Document) iter.Seq2[report.Document, error] {
-			return func(yield func(report.Document, error) bool) { yield(doc, nil) }
-		},
-		Parse: func(doc report.Document) iter.Seq2[report.Event, error] {
-			return func(yield func(report.Event, error) bool) {
+		Open: func(doc report.Document, _ string) iter.Seq2[desk.Document, error] {
+			return func(yield func(desk.Document, error) bool) {
 				id, _ := io.ReadAll(doc.Reader)
-				for i, r := range byName[string(id)].Rows {
-					r.Event.Row = int64(i + 1)
-					var err error
-					if r.Reason != "" {
-						err = &report.RowError{Row: r.Event.Row, Reason: r.Reason}
-					}
-					if !yield(r.Event, err) {
-						return
-					}
-				}
+				yield(desk.Document{Name: doc.Name, Format: "test", Events: byName[string(id)].events}, nil)
 			}
 		},
 		Originals: originals{}, Networks: networks{}, Store: db, Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
