@@ -234,7 +234,7 @@ func readDetails(raw json.RawMessage) ([]Detail, error) {
 		if err := d.Decode(&v); err != nil {
 			return nil, err
 		}
-		all = append(all, Detail{name.(string), v}) 
+		all = append(all, Detail{name.(string), v})
 	}
 	return all, nil
 }

@@ -83,6 +83,7 @@ func TestValidateReportsEveryBrokenRule(t *testing.T) {
 		{"loopback", func(e *report.Event) { e.Subject.Addr = netip.MustParseAddr("127.0.0.1") }, []string{"subject.addr"}},
 		{"multicast", func(e *report.Event) { e.Subject.Addr = netip.MustParseAddr("ff02::1") }, []string{"subject.addr"}},
 		{"domain", func(e *report.Event) { e.Subject.Domain = "not a domain" }, []string{"subject.domain"}},
+		{"domain not UTF-8", func(e *report.Event) { e.Subject.Domain = "\xd4.example" }, []string{"subject.domain"}},
 		{"country", func(e *report.Event) { e.Subject.CC = "gb" }, []string{"subject.cc"}},
 		{"NUL", func(e *report.Event) { e.Details[0].Value = "a\x00" }, []string{"details"}},
 		{"not UTF-8", func(e *report.Event) { e.Details[0].Value = "\xff" }, []string{"details"}},

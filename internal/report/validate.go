@@ -147,7 +147,7 @@ func ValidDomain(s string) bool {
 	if s == "" || len(s) > maxDomainBytes {
 		return false
 	}
-	label := 0
+	label, ascii := 0, true
 	for i := range len(s) {
 		c := s[i]
 		switch {
@@ -159,6 +159,7 @@ func ValidDomain(s string) bool {
 			continue
 		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_':
 		case c >= 0x80: // a name in Unicode, not yet in its A-label form: kept as the source wrote it
+			ascii = false
 		default:
 			return false
 		}
@@ -166,7 +167,7 @@ func ValidDomain(s string) bool {
 			return false
 		}
 	}
-	return label > 0
+	return label > 0 && (ascii || utf8.ValidString(s))
 }
 
 // usableText reports whether s is UTF-8 without NUL: what both databases and every reader can hold.

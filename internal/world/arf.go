@@ -36,72 +36,68 @@ func (m *mailKind) portOf(s sighting) uint16 {
 	return 0
 }
 
+// crlf writes lines as mail has them.
+type crlf struct{ strings.Builder }
+
+func (b *crlf) line(format string, args ...any) {
+	fmt.Fprintf(b, format, args...)
+	b.WriteString("\r\n") // RFC 5322 §2.1
+}
+
 // arfMail writes the complaint about one spam mail as RFC 5965 has it: a text for people, a feedback report and
 // the mail complained about, its recipient blotted out (RFC 6590).
 func (w *World) arfMail(c *content, reporter string) []byte {
 	p := &w.problems[c.problem]
 	addr := w.addrOf(nil, c.sighting)
 	at := time.Unix(c.at, 0).UTC()
-	sent := at.Add(time.Duration(600+p.device%7200) * time.Second)
 	id := string(appendHex(nil, mix(p.device^uint64(c.at)), 10))
 	boundary := "feedback-" + id
 	domain := reporter + ".example"
 	victim := string(appendHex(nil, mix(p.device+uint64(c.at)), 12)) + "@" + domain
-	stamp, arrival := sent.Format(time.RFC1123Z), at.Format(time.RFC1123Z)
+	stamp := at.Add(time.Duration(60+p.device%500) * time.Second).Format(time.RFC1123Z)
+	arrival := at.Format(time.RFC1123Z)
 
-	var b strings.Builder
-	line := func(format string, args ...any) {
-		fmt.Fprintf(&b, format, args...)
-		b.WriteString("\r\n") // RFC 5322 §2.1
-	}
-	line("Received: from out1.%s (out1.%s [192.0.2.210])", domain, domain)
-	line("\tby mx.examplenet.example (Postfix) with ESMTPS id %s", strings.ToUpper(id[:11]))
-	line("\tfor <abuse@examplenet.example>; %s", stamp)
-	line("From: Feedback Loop <feedbackloop@%s>", domain)
-	line("To: abuse@examplenet.example")
-	line("Date: %s", stamp)
-	line("Subject: FW: %s", spamSubject(p))
-	line("Message-ID: <fbl-%s@%s>", id, domain)
-	line("MIME-Version: 1.0")
-	line(`Content-Type: multipart/report; report-type=feedback-report; boundary="%s"`, boundary) // RFC 5965 §2
-	line("")
-	line("--%s", boundary)
-	line("Content-Type: text/plain; charset=us-ascii")
-	line("")
-	line("This is an email abuse report for a message received from %s", addr)
-	line("on %s. One of our users marked it as spam.", arrival)
-	line("")
-	line("--%s", boundary)
-	line("Content-Type: message/feedback-report")
-	line("")
-	line("Feedback-Type: abuse") // the first three are required: RFC 5965 §3.1
-	line("User-Agent: %s", c.mail.agent)
-	line("Version: 1")
-	line("Original-Mail-From: <offers@bulk.example>")
-	line("Original-Rcpt-To: <%s>", victim)
-	line("Arrival-Date: %s", arrival)
-	line("Reporting-MTA: dns; mx1.%s", domain)
-	line("Source-IP: %s", addr)
+	var b crlf
+	b.line("Received: from out1.%s (out1.%s [192.0.2.210])", domain, domain)
+	b.line("\tby mx.examplenet.example (Postfix) with ESMTPS id %s", strings.ToUpper(id[:11]))
+	b.line("\tfor <abuse@examplenet.example>; %s", stamp)
+	b.line("From: Feedback Loop <feedbackloop@%s>", domain)
+	b.line("To: abuse@examplenet.example")
+	b.line("Date: %s", stamp)
+	b.line("Subject: FW: %s", spamSubject(p))
+	b.line("Message-ID: <fbl-%s@%s>", id, domain)
+	b.line("MIME-Version: 1.0")
+	b.line(`Content-Type: multipart/report; report-type=feedback-report; boundary="%s"`, boundary) // RFC 5965 §2
+	b.line("\r\n--%s", boundary)
+	b.line("Content-Type: text/plain; charset=us-ascii\r\n")
+	b.line("This is an email abuse report for a message received from %s", addr)
+	b.line("on %s. One of our users marked it as spam.\r\n", arrival)
+	b.line("--%s", boundary)
+	b.line("Content-Type: message/feedback-report\r\n")
+	b.line("Feedback-Type: abuse") // the first three are required: RFC 5965 §3.1
+	b.line("User-Agent: %s", c.mail.agent)
+	b.line("Version: 1")
+	b.line("Original-Mail-From: <offers@bulk.example>")
+	b.line("Original-Rcpt-To: <%s>", victim)
+	b.line("Arrival-Date: %s", arrival)
+	b.line("Reporting-MTA: dns; mx1.%s", domain)
+	b.line("Source-IP: %s", addr)
 	if c.mail.port {
-		line("Source-Port: %d", c.port)
+		b.line("Source-Port: %d", c.port)
 	}
-	line("Reported-Domain: bulk.example")
-	line("")
-	line("--%s", boundary)
-	line("Content-Type: message/rfc822")
-	line("Content-Disposition: inline")
-	line("")
-	line("Received: from unknown (HELO pc) (%s)", addr)
-	line("\tby mx1.%s with SMTP; %s", domain, arrival)
-	line(`From: "Special Offers" <offers@bulk.example>`)
-	line("To: <%s>", victim)
-	line("Subject: %s", spamSubject(p))
-	line("Date: %s", arrival)
-	line("Message-ID: <%s@bulk.example>", id)
-	line("")
-	line("Dear customer, click here: http://www.bulk.example/offer/%s", id)
-	line("")
-	line("--%s--", boundary)
+	b.line("Reported-Domain: bulk.example\r\n")
+	b.line("--%s", boundary)
+	b.line("Content-Type: message/rfc822")
+	b.line("Content-Disposition: inline\r\n")
+	b.line("Received: from unknown (HELO pc) (%s)", addr)
+	b.line("\tby mx1.%s with SMTP; %s", domain, arrival)
+	b.line(`From: "Special Offers" <offers@bulk.example>`)
+	b.line("To: <%s>", victim)
+	b.line("Subject: %s", spamSubject(p))
+	b.line("Date: %s", arrival)
+	b.line("Message-ID: <%s@bulk.example>\r\n", id)
+	b.line("Dear customer, click here: http://www.bulk.example/offer/%s\r\n", id)
+	b.line("--%s--", boundary)
 	return []byte(b.String())
 }
 

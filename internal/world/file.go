@@ -25,7 +25,7 @@ type File struct {
 	Name     string // unique in its world
 	Reporter string // a Reporter.Name
 	Format   string // empty for a document that no format reads
-	Feed     string // report type of Shadowserver, category/type of XARF, feedback type of ARF
+	Feed     string // report type of Shadowserver, category/type of XARF with hyphens, feedback type of ARF
 	Received time.Time
 
 	// What is in it. Rows = Good + Repeats + Refused; a duplicate has the counts of the file that it repeats.
@@ -129,7 +129,7 @@ func mustWrite(z io.WriteCloser, b []byte) {
 
 // csvDocument writes the lines of a Shadowserver report.
 func (w *World) csvDocument(c *content) []byte {
-	out := newWriter(c.typ)
+	out := newWriter(w.templates[c.typ.name])
 	b := append(make([]byte, 0, 400*(len(c.lines)+1)), out.header()...)
 	for _, l := range c.lines {
 		r := w.rowOf(c.typ, l.sighting)

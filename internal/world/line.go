@@ -70,16 +70,25 @@ func handle(seed uint64, line int) string {
 // LineAt returns the line that had this address and port; false when none had. A shared address without a port
 // (0) is nobody's.
 func (w *World) LineAt(a netip.Addr, port uint16) (Line, bool) {
-	for _, l := range w.lines {
-		switch {
-		case l.Prefix.Contains(a):
-			return l, true
-		case l.Addr != a:
-		case !l.Shared, port >= l.FirstPort && port <= l.LastPort && port != 0:
-			return l, true
+	if linePool.Contains(a) {
+		b := a.As16()
+		if n := int(b[5])<<8 | int(b[6]); n < len(w.lines) { // the two bytes that makeLines sets
+			return w.lines[n], true
 		}
+		return Line{}, false
 	}
-	return Line{}, false
+	here := w.at[a]
+	if len(here) == 0 {
+		return Line{}, false
+	}
+	if l := w.lines[here[0]]; !l.Shared {
+		return l, true
+	}
+	block := (int(port) - firstPort) / portsPerLine
+	if port < firstPort || block >= len(here) {
+		return Line{}, false
+	}
+	return w.lines[here[block]], true
 }
 
 // site is a place on the network where a device can stand.
@@ -96,8 +105,13 @@ type site struct {
 }
 
 var towns = [...]struct{ region, city string }{
-	{"NORTHSHIRE", "ALDERTON"}, {"NORTHSHIRE", "BECKFORD"}, {"NORTHSHIRE", "GREAT EXAMPLE"},
-	{"HARBOUR", "PORT SAMPLE"}, {"HARBOUR", "LITTLE QUAY"}, {"HILLS", "UPPER TESTING"}, {"HILLS", "LOWER TESTING"},
+	{"NORTHSHIRE", "ALDERTON"},
+	{"NORTHSHIRE", "BECKFORD"},
+	{"NORTHSHIRE", "GREAT EXAMPLE"},
+	{"HARBOUR", "PORT SAMPLE"},
+	{"HARBOUR", "LITTLE QUAY"},
+	{"HILLS", "UPPER TESTING"},
+	{"HILLS", "LOWER TESTING"},
 }
 
 func (w *World) lineSite(n int) site {

@@ -57,14 +57,21 @@ type planner struct {
 	*World
 	rows   map[bucket][]sighting
 	serial int
+	done   map[string]bool // outlets that have reported something: each does, however small the world
 }
 
 // makeFiles plays the days and makes the files in which they are reported.
 func (w *World) makeFiles() {
-	p := &planner{World: w, rows: map[bucket][]sighting{}}
+	p := &planner{World: w, rows: map[bucket][]sighting{}, done: map[string]bool{}}
 	for i := range w.problems {
 		for j, o := range troubles[w.problems[i].kind].outlets {
 			p.see(int32(i), o, w.random("sighting "+o.name, i*16+j))
+		}
+	}
+	w.templates = map[string]*[variants]template{}
+	for b := range p.rows {
+		if w.templates[b.feed] == nil {
+			w.templates[b.feed] = findType(b.feed).compileAll()
 		}
 	}
 	p.shadowserverFiles()
@@ -86,10 +93,14 @@ func (p *planner) see(problem int32, o outlet, r *rand.Rand) {
 		for d := range p.size.Days {
 			lo := max(sp.from, p.day(d).Unix())
 			hi := min(sp.to, p.day(d+1).Unix())
-			if hi-lo < 3600 || r.IntN(8) == 0 { // too short to be caught, or missed
+			if hi-lo < 3600 || r.IntN(8) == 0 && p.done[o.name] { // too short to be caught, or missed
 				continue
 			}
-			times := make([]int64, count(o.perDay, r))
+			n := count(o.perDay, r)
+			if !p.done[o.name] {
+				n, p.done[o.name] = max(n, 1), true
+			}
+			times := make([]int64, n)
 			for i := range times {
 				times[i] = lo + r.Int64N(hi-lo-int64(len(times)))
 			}
@@ -258,7 +269,7 @@ func (p *planner) xarfFile(x *xarfKind, s sighting, r *rand.Rand) {
 	at := time.Unix(s.at, 0).UTC()
 	p.add(&File{
 		Name:     fmt.Sprintf("%s-%s-%s-%05d.json", at.Format(time.DateOnly), x.reporter, strings.ReplaceAll(x.name, "_", "-"), p.serial),
-		Reporter: x.reporter, Format: FormatXARF, Feed: x.category + "/" + x.typ,
+		Reporter: x.reporter, Format: FormatXARF, Feed: x.category + "/" + strings.ReplaceAll(x.typ, "_", "-"),
 		Received: at.Add(time.Duration(300+r.IntN(6*3600)) * time.Second),
 		Rows:     1, Good: 1, content: &content{world: p.World, xarf: x, sighting: s},
 	}, p.serial%23 == 5)

@@ -37,18 +37,18 @@ type trouble struct {
 // troubles is what goes wrong in this world. A scan finds what listens, so IPv4 scans find only those with an
 // address of their own; connections that a device makes itself are seen through the CGNAT with their port.
 var troubles = []trouble{
-	{"mirai", anyHome, 14, []string{"mirai", "mirai", "mozi"}, true, []outlet{
+	{"mirai", anyHome, 20, []string{"mirai", "mirai", "mozi"}, true, []outlet{
 		{"event4_sinkhole", 11}, {"event4_honeypot_brute_force", 2}, {"login_attack", .02}, {"port_scan", .01}, {"ddos", .005},
 	}},
-	{"android", anyHome, 26, []string{"android.badbox2", "android.vo1d", "android.hummer"}, true, []outlet{
+	{"android", anyHome, 36, []string{"android.badbox2", "android.vo1d", "android.hummer"}, true, []outlet{
 		{"event4_sinkhole_http", 7}, {"event6_sinkhole", 6},
 	}},
-	{"windows", anyHome, 5, []string{"qakbot", "gamarue", "ramnit"}, true, []outlet{
-		{"event4_sinkhole", 7}, {"botnet", .01},
+	{"windows", anyHome, 8, []string{"qakbot", "gamarue", "ramnit"}, true, []outlet{
+		{"event4_sinkhole", 7}, {"botnet", .02},
 	}},
 	{"proxyware", anyOffice, 8, []string{"socks5systemz"}, true, []outlet{{"event4_sinkhole", 4}}},
 	{"bruteforce", anyHome, 5, []string{"ssh"}, true, []outlet{{"event4_honeypot_brute_force", 9}, {"login_attack", .04}}},
-	{"spam", anyHome, 4, []string{"spam"}, false, []outlet{{"blocklist", 1}, {"arf", .06}, {"arf-noport", .03}, {"spam", .03}}},
+	{"spam", anyHome, 4, []string{"spam"}, false, []outlet{{"blocklist", 1}, {"arf", .16}, {"arf-noport", .08}, {"spam", .1}}},
 	{"implant", anyHome, 3, nil, false, []outlet{{"compromised_iot6", 1}}},
 	{"open-dns", anyHome, 8, nil, false, []outlet{{"scan6_dns", 1}}},
 	{"open-cwmp", anyHome, 12, nil, false, []outlet{{"scan6_cwmp", 1}}},
@@ -56,7 +56,7 @@ var troubles = []trouble{
 	{"open-snmp", anyOffice, 30, nil, false, []outlet{{"scan6_snmp", 1}}},
 	{"open-telnet", ownAddress, 160, nil, false, []outlet{{"scan_telnet", 1}}},
 	{"open-rdp", ownAddress, 140, nil, true, []outlet{{"scan_rdp", 1}}},
-	{"open-resolver", ownAddress, 180, nil, false, []outlet{{"scan_dns", 1}, {"open_service", .02}}},
+	{"open-resolver", ownAddress, 180, nil, false, []outlet{{"scan_dns", 1}, {"open_service", .1}}},
 	{"open-ssdp", ownAddress, 120, nil, false, []outlet{{"scan_ssdp", 1}}},
 	{"open-snmp-static", ownAddress, 150, nil, false, []outlet{{"scan_snmp", 1}}},
 	{"hacked-site", ownAddress, 80, []string{"phishing"}, true, []outlet{{"compromised_website", 1}, {"phishing", .3}, {"malware_url", .4}}},
@@ -92,6 +92,7 @@ func (w *World) makeProblems() {
 		for _, i := range r.Perm(len(homes))[:n] {
 			w.addProblem(k, homes[i], r)
 		}
+		w.problems[len(w.problems)-n].spells = []spell{{w.day(0).Unix(), w.day(w.size.Days).Unix()}} // somebody always has it
 		if !t.elsewhere {
 			continue
 		}
@@ -125,17 +126,17 @@ func (w *World) life(r *rand.Rand) []spell {
 	from := start + int64((r.Float64()*float64(days+14)-14)*day)
 	var all []spell
 	for from < end {
-		length := int64(r.ExpFloat64()*6*day) + day/2
-		if r.IntN(10) < 3 {
+		length := int64(r.ExpFloat64()*4*day) + day/2
+		if r.IntN(10) < 2 {
 			length = end - from + day // stays
 		}
 		if from+length > start {
 			all = append(all, spell{max(from, start), min(from+length, end)})
 		}
-		if r.IntN(4) != 0 { // three in four are cleaned for good
+		if r.IntN(3) != 0 { // two in three are cleaned for good
 			break
 		}
-		from += length + int64(r.Float64()*9*day) + day
+		from += length + int64(r.Float64()*9*day) + 2*day
 	}
 	return all
 }

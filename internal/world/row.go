@@ -114,6 +114,15 @@ func (t *reportType) compile(variant int) template {
 	return out
 }
 
+// compileAll makes the templates of all variants.
+func (t *reportType) compileAll() *[variants]template {
+	var all [variants]template
+	for v := range all {
+		all[v] = t.compile(v)
+	}
+	return &all
+}
+
 // isNumber holds for the empty value too, which is written bare.
 func isNumber(v string) bool {
 	return strings.Trim(v, "0123456789.") == "" && strings.Count(v, ".") <= 1
@@ -122,19 +131,13 @@ func isNumber(v string) bool {
 // writer appends the lines of one report type. It keeps the date that it wrote last, because making one costs
 // more than the rest of a line.
 type writer struct {
-	templates [variants]template
+	templates *[variants]template
 	day       int64 // days since 1970; -1 at first
 	date      string
 	httpDate  string
 }
 
-func newWriter(t *reportType) *writer {
-	w := &writer{day: -1}
-	for v := range variants {
-		w.templates[v] = t.compile(v)
-	}
-	return w
-}
+func newWriter(templates *[variants]template) *writer { return &writer{templates: templates, day: -1} }
 
 func (w *writer) header() string { return w.templates[0].header }
 

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -167,7 +168,7 @@ func readARF(t *testing.T, f world.File) counts {
 	var s seen
 	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
 		p, err := r.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -208,7 +209,7 @@ func readFeedback(t *testing.T, f world.File, text []byte) seen {
 }
 
 func TestTheTruthIsInTheBytes(t *testing.T) {
-	worlds := map[string]*world.World{"demo": world.New(1, world.Demo())}
+	worlds := map[string]*world.World{"demo": demo()}
 	for seed := range uint64(8) {
 		worlds["small "+strconv.FormatUint(seed, 10)] = world.New(seed, world.Small())
 	}
@@ -270,7 +271,7 @@ func compare(t *testing.T, name string, said, got map[int64]seen) {
 }
 
 func TestObservationsKnowTheirLine(t *testing.T) {
-	w := world.New(1, world.Demo())
+	w := demo()
 	unique, hidden, elsewhere := 0, 0, 0
 	for o := range w.Observations() {
 		l, ok := w.LineAt(o.Addr, o.Port)
@@ -298,7 +299,7 @@ func TestObservationsKnowTheirLine(t *testing.T) {
 }
 
 func TestFeedsFail(t *testing.T) {
-	w := world.New(1, world.Demo())
+	w := demo()
 	outages := w.Outages()
 	if len(outages) == 0 {
 		t.Fatal("no feed fails")
@@ -327,7 +328,7 @@ func TestFeedsFail(t *testing.T) {
 // TestLives checks that there is something to tell of every fate: devices seen to the end, devices that stop, and
 // devices that stop for days and come back.
 func TestLives(t *testing.T) {
-	w := world.New(1, world.Demo())
+	w := demo()
 	days := map[uint64]map[int]bool{}
 	for o := range w.Observations() {
 		if days[o.Device] == nil {

@@ -10,6 +10,7 @@ package world
 import (
 	"iter"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"tocsin/internal/report"
@@ -41,9 +42,12 @@ type World struct {
 	size     Size
 	nets     Networks
 	lines    []Line
+	at       map[netip.Addr][]int32 // numbers of the lines at an IPv4 address, by port block
 	sites    []site
 	problems []problem
 	files    []*File // in order of arrival
+
+	templates map[string]*[variants]template // by report type
 }
 
 // New makes the world of a seed.
@@ -56,6 +60,10 @@ func New(seed uint64, size Size) *World {
 	size.Start = size.Start.UTC().Truncate(24 * time.Hour)
 	w := &World{seed: seed, size: size, nets: networks()}
 	w.lines = makeLines(seed, size.Lines)
+	w.at = map[netip.Addr][]int32{}
+	for i, l := range w.lines {
+		w.at[l.Addr] = append(w.at[l.Addr], int32(i))
+	}
 	w.makeProblems()
 	w.makeFiles()
 	return w

@@ -18,7 +18,7 @@ type xarfKind struct {
 	category string
 	typ      string
 	kind     report.Kind
-	thing    string // empty: the problem's own
+	thing    string // what the document says; empty: the problem's own
 	proto    string // transport; empty where the document's protocol is none
 	port     uint16 // of the service; 0 where the connection's source port counts
 	source   string // evidence_source
@@ -26,23 +26,46 @@ type xarfKind struct {
 	tag      string
 }
 
-var kindSpam = report.Kind{Class: "abusive-content", Type: "spam"}
+var (
+	kindSpam = report.Kind{Class: "abusive-content", Type: "spam"}
+	kindOpen = report.Kind{Class: "vulnerable", Type: "potentially-unwanted-accessible"}
+)
 
 var xarfKinds = []xarfKind{
-	{"login_attack", byTrapline, "connection", "login_attack", kindBruteForce, "", "tcp", 0, "honeypot",
-		"%s sshd: failed password for root from %s port %d ssh2", "attack:brute-force"},
-	{"port_scan", byTrapline, "connection", "port_scan", report.Kind{Class: "information-gathering", Type: "scanner"}, "", "tcp", 0,
-		"honeypot", "%s kernel: DROP SRC=%s SPT=%d DPT=23 SYN", "attack:port-scan"},
-	{"ddos", byNorthline, "connection", "ddos", report.Kind{Class: "availability", Type: "ddos"}, "", "udp", 0, "flow_analysis",
-		"%s flow %s:%d -> 198.51.100.20:443 udp 190000 pps", "attack:udp-flood"},
-	{"botnet", byNorthline, "infrastructure", "botnet", kindInfected, "", "", 0, "traffic_analysis",
-		"%s check-in from %s:%d to the sinkholed controller", "malware:botnet"},
-	{"spam", byNorthline, "messaging", "spam", kindSpam, "", "", 0, "spamtrap",
-		"%s mx1 postfix/smtpd: connect from unknown[%s]:%d", "spam:commercial"},
-	{"open_service", byTrapline, "vulnerability", "open_service", kindVulnerable, "dns", "", 53, "vulnerability_scan",
-		"%s answer to a recursive query by %s port %d", "service:dns"},
-	{"phishing", byBank, "content", "phishing", report.Kind{Class: "fraud", Type: "phishing"}, "", "", 0, "researcher_analysis",
-		"%s page fetched from %s, connection from port %d", "brand:first-harbour-bank"},
+	{
+		"login_attack", byTrapline, "connection", "login_attack", kindBruteForce, "login-attack", "tcp", 0, "honeypot",
+		"%s sshd: failed password for root from %s port %d ssh2", "attack:brute-force",
+	},
+	{
+		"port_scan", byTrapline, "connection", "port_scan",
+		report.Kind{Class: "information-gathering", Type: "scanner"},
+		"port-scan", "tcp", 0,
+		"honeypot", "%s kernel: DROP SRC=%s SPT=%d DPT=23 SYN", "attack:port-scan",
+	},
+	{
+		"ddos", byNorthline, "connection", "ddos",
+		report.Kind{Class: "availability", Type: "ddos"},
+		"ddos", "udp", 0, "flow_analysis",
+		"%s flow %s:%d -> 198.51.100.20:443 udp 190000 pps", "attack:udp-flood",
+	},
+	{
+		"botnet", byNorthline, "infrastructure", "botnet", kindInfected, "", "", 0, "traffic_analysis",
+		"%s check-in from %s:%d to the sinkholed controller", "malware:botnet",
+	},
+	{
+		"spam", byNorthline, "messaging", "spam", kindSpam, "", "", 0, "spamtrap",
+		"%s mx1 postfix/smtpd: connect from unknown[%s]:%d", "spam:commercial",
+	},
+	{
+		"open_service", byTrapline, "vulnerability", "open_service", kindOpen, "open-dns", "", 53, "vulnerability_scan",
+		"%s answer to a recursive query by %s port %d", "service:dns",
+	},
+	{
+		"phishing", byBank, "content", "phishing",
+		report.Kind{Class: "fraud", Type: "phishing"},
+		"", "", 0, "researcher_analysis",
+		"%s page fetched from %s, connection from port %d", "brand:first-harbour-bank",
+	},
 }
 
 func findXARF(name string) *xarfKind {
@@ -149,7 +172,7 @@ func (d *xarfDoc) fill(w *World, c *content, at string) {
 	case "spam":
 		d.Protocol, d.SMTPFrom, d.Subject = "smtp", "offers@bulk.example", "You have been chosen"
 	case "open_service":
-		d.Service = c.xarf.thing
+		d.Service = "dns"
 	case "phishing":
 		site := w.sites[p.site].urlHost
 		d.URL = fmt.Sprintf("http://%s/login/%x/", site, p.device>>40)

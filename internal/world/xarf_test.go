@@ -71,7 +71,7 @@ func TestXARFIsValid(t *testing.T) {
 			kinds[f.Feed]++
 		}
 	}
-	for f := range world.New(1, world.Demo()).Reports() {
+	for f := range demo().Reports() {
 		if f.Format != world.FormatXARF || f.DuplicateOf != "" || f.Unreadable {
 			continue
 		}
@@ -95,8 +95,8 @@ func TestXARFIsValid(t *testing.T) {
 		kinds[f.Feed]++
 	}
 	for _, k := range []string{
-		"connection/login_attack", "connection/port_scan", "connection/ddos", "infrastructure/botnet",
-		"messaging/spam", "vulnerability/open_service", "content/phishing",
+		"connection/login-attack", "connection/port-scan", "connection/ddos", "infrastructure/botnet",
+		"messaging/spam", "vulnerability/open-service", "content/phishing",
 	} {
 		if kinds[k] == 0 {
 			t.Errorf("no %s was made", k)

@@ -2,11 +2,12 @@ package shadowserver_test
 
 import (
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,7 +27,11 @@ func parse(t *testing.T, tables shadowserver.Tables, name, subject, text string)
 	doc := report.Document{Reader: strings.NewReader(text), Name: name, Subject: subject}
 	for ev, err := range tables.Parse(doc) {
 		if err != nil {
-			bad = append(bad, err.(*report.RowError))
+			e, ok := errors.AsType[*report.RowError](err)
+			if !ok {
+				t.Fatalf("%T: %v", err, err)
+			}
+			bad = append(bad, e)
 			continue
 		}
 		var kept report.Event
@@ -137,14 +142,7 @@ func columnsOf(lists ...[][]any) []string {
 			}
 		}
 	}
-	// One order for types with the same columns.
-	for i := range cols {
-		for j := i + 1; j < len(cols); j++ {
-			if cols[j] < cols[i] {
-				cols[i], cols[j] = cols[j], cols[i]
-			}
-		}
-	}
+	slices.Sort(cols) // one order for types with the same columns
 	return cols
 }
 
@@ -164,7 +162,7 @@ func TestTagTellsTypesApart(t *testing.T) {
 	}
 }
 
-// TestNamelessAgreement reads the corpus under names that say nothing: class and type hold up by header and tag.
+// TestDetectCorpus takes each report of the corpus for one, and nothing that is none.
 func TestDetectCorpus(t *testing.T) {
 	tables := shadowserver.Tables{}
 	for _, e := range corpustest.Entries(t, "shadowserver") {
@@ -233,5 +231,3 @@ func head(t *testing.T, path string) []byte {
 	}
 	return b
 }
-
-var _ = csv.NewReader

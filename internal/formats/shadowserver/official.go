@@ -58,7 +58,7 @@ func LoadTables(r io.Reader) (Tables, error) {
 			t.title = known.title
 		}
 	}
-	return Tables{facts: newFacts(types, own.current, own.older)}, nil
+	return Tables{facts: newFacts(types, own.older)}, nil
 }
 
 func readOfficial(r io.Reader) ([]*reportType, error) {
@@ -121,8 +121,7 @@ func jsonError(b []byte, err error) error {
 func officialType(raw json.RawMessage) (*reportType, error) {
 	var w wireType
 	if err := json.Unmarshal(raw, &w); err != nil {
-		var typ *json.UnmarshalTypeError
-		if errors.As(err, &typ) {
+		if typ, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, fmt.Errorf("%s is a %s, which does not belong there", typ.Field, typ.Value)
 		}
 		return nil, err

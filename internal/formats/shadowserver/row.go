@@ -2,6 +2,7 @@ package shadowserver
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -76,6 +77,9 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 	case roleAddr:
 		a, err := address(v)
 		if err != nil {
+			if network, bad := netip.ParsePrefix(v); bad == nil {
+				err = fmt.Errorf("%s is a network: an event is about one address", network)
+			}
 			return false, err
 		}
 		s.Addr = a
@@ -85,7 +89,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 		if !ok {
 			return false, fmt.Errorf("%q is no port: write a number from 1 to 65535", short(v))
 		}
-		s.Port = uint16(n)
+		s.Port = uint16(n) //nolint:gosec // at most 65535
 		return n != 0, nil
 	case roleProto:
 		if l := lower(v); word(l) {
@@ -95,7 +99,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 	case roleASN:
 		n, ok := number(v, 1<<32-1)
 		if ok {
-			s.ASN = uint32(n)
+			s.ASN = uint32(n) //nolint:gosec // at most 1<<32-1
 		}
 		return ok && n != 0, nil
 	case roleCC:
@@ -113,7 +117,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 	case roleTargetPort:
 		n, ok := number(v, 65535)
 		if ok {
-			t.Port = uint16(n)
+			t.Port = uint16(n) //nolint:gosec // at most 65535
 		}
 		return ok && n != 0, nil
 	case roleTargetDomain:

@@ -168,62 +168,31 @@ func (s *scanner) skip(text string) {
 // whole record with its line end.
 func (s *scanner) split(text string) (used int, err error) {
 	s.fields = s.fields[:0]
-	eol := -1 // end of the line that i is on, found when needed
-	first := true
-	n := 0 // columns, of which at most maxColumns+1 are kept
-	for i := 0; ; {
+	eol, lines := -1, 0 // end of the line that i is on; a record has several where values have line feeds
+	n := 0              // columns, of which at most maxColumns+1 are kept
+	for i := 0; ; i++ {
 		if i > eol {
-			if eol >= 0 {
-				first = false
+			if eol, err = s.lineEnd(text, i); err != nil {
+				return len(text), err
 			}
-			if eol = strings.IndexByte(text[i:], '\n'); eol >= 0 {
-				eol += i
-			} else if !s.last {
-				return len(text), errMore
-			} else {
-				eol = len(text)
-			}
+			lines++
 			if n == 0 && (eol == i || eol == i+1 && text[i] == '\r') {
 				return min(eol+1, len(text)), nil
 			}
 		}
 		var value string
-		start, ended := i, false
-		if i < eol && text[i] == '"' {
-			value, i, err = s.quoted(text, i)
-			if err != nil {
-				return i, err
+		ended := false
+		rest := text[i:eol]
+		if rest == "" || rest[0] != '"' {
+			if k := strings.IndexByte(rest, ','); k >= 0 {
+				value, i = rest[:k], i+k
+			} else {
+				value, i, ended = strings.TrimSuffix(rest, "\r"), eol, true
 			}
-			switch {
-			case i >= len(text):
-				ended = true
-			case text[i] == ',':
-			case text[i] == '\n':
-				ended = true
-			case text[i] == '\r' && (i+1 == len(text) || text[i+1] == '\n'):
-				i++
-				ended = true
-			default:
-				// Text after the closing quote: the sender did not double the quotes inside the value. Up to the
-				// next comma all of it is the value as it stands, as other readers of these reports take it.
-				if i > eol {
-					return i, errLines
-				}
-				end := eol
-				if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
-					end = i + k
-				} else {
-					ended = true
-				}
-				value, i = strings.TrimSuffix(text[start:end], "\r"), end
-			}
-		} else if k := strings.IndexByte(text[i:eol], ','); k >= 0 {
-			value = text[i : i+k]
-			i += k
-		} else {
-			value = strings.TrimSuffix(text[i:eol], "\r")
-			i = eol
-			ended = true
+		} else if k := strings.IndexByte(rest[1:], '"') + 1; k > 0 && k+1 < len(rest) && rest[k+1] == ',' {
+			value, i = rest[1:k], i+k+1 // the usual quoted value
+		} else if value, i, ended, err = s.quoted(text, i, eol); err != nil {
+			return i, err
 		}
 		if n++; n <= maxColumns+1 {
 			s.fields = append(s.fields, value)
@@ -231,36 +200,66 @@ func (s *scanner) split(text string) (used int, err error) {
 		if ended {
 			return min(i+1, len(text)), nil
 		}
-		if !first && s.want > 0 && n > s.want {
+		if lines > 1 && s.want > 0 && n > s.want {
 			return i, errLines
 		}
-		i++
 	}
 }
 
-// quoted reads the quoted value that begins at i and returns it with the position after it.
-func (s *scanner) quoted(text string, i int) (value string, after int, err error) {
+// lineEnd returns where the line ends that i is on.
+func (s *scanner) lineEnd(text string, i int) (int, error) {
+	if k := strings.IndexByte(text[i:], '\n'); k >= 0 {
+		return i + k, nil
+	}
+	if !s.last {
+		return 0, errMore
+	}
+	return len(text), nil
+}
+
+// quoted reads the quoted value that begins at i, on a line that ends at eol, and returns it with the position
+// after it and whether the record ends there.
+func (s *scanner) quoted(text string, i, eol int) (value string, after int, ended bool, err error) {
 	escaped := false
 	j := i + 1
 	for {
 		k := strings.IndexByte(text[j:], '"')
 		if k < 0 {
-			return "", len(text), errMore
+			return "", len(text), false, errMore
 		}
 		j += k + 1
-		if j < len(text) && text[j] == '"' {
-			escaped = true
-			j++
-			continue
+		if j == len(text) || text[j] != '"' {
+			break
 		}
-		break
+		escaped = true
+		j++
 	}
 	if j >= len(text)-1 && !s.last {
-		return "", len(text), errMore // whether a quote or a line feed follows is not known yet
+		return "", len(text), false, errMore // whether a quote or a line feed follows is not known yet
 	}
 	value = text[i+1 : j-1]
 	if escaped {
 		value = strings.ReplaceAll(value, `""`, `"`)
 	}
-	return value, j, nil
+	switch {
+	case j == len(text) || text[j] == '\n':
+		return value, j, true, nil
+	case text[j] == ',':
+		return value, j, false, nil
+	case text[j] == '\r' && (j+1 == len(text) || text[j+1] == '\n'):
+		return value, j + 1, true, nil
+	case j > eol:
+		return "", j, false, errLines
+	}
+	// Text after the closing quote: the sender did not double the quotes inside the value. Up to the next comma all
+	// of it is the value as it stands, as other readers of these reports take it.
+	after, ended = eol, true
+	if k := strings.IndexByte(text[j:eol], ','); k >= 0 {
+		after, ended = j+k, false
+	}
+	value = strings.TrimSuffix(text[i:after], "\r")
+	if strings.HasSuffix(value, `"`) {
+		value = value[1 : len(value)-1]
+	}
+	return value, after, ended, nil
 }

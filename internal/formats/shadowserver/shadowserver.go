@@ -46,27 +46,24 @@ func (t Tables) Parse(doc report.Document) iter.Seq2[report.Event, error] {
 		s.want = len(header)
 		for row := int64(1); ; row++ {
 			fields, err := s.next()
-			var bad badRecord
-			switch {
-			case errors.Is(err, io.EOF):
-				return
-			case errors.As(err, &bad):
-				if !fail(row, string(bad)) {
+			if err == nil {
+				err = p.read(fields)
+			}
+			if err == nil {
+				p.event.Row = row
+				if !yield(p.event, nil) {
 					return
 				}
 				continue
-			case err != nil:
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if s.err != nil && errors.Is(err, s.err) {
 				fail(0, fmt.Sprintf("the document breaks off after row %d (%v): fetch it again", row-1, err))
 				return
 			}
-			if err := p.read(fields); err != nil {
-				if !fail(row, err.Error()) {
-					return
-				}
-				continue
-			}
-			p.event.Row = row
-			if !yield(p.event, nil) {
+			if !fail(row, err.Error()) {
 				return
 			}
 		}

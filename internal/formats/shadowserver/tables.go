@@ -3,6 +3,7 @@ package shadowserver
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -159,16 +160,6 @@ type reportType struct {
 	columns []column
 }
 
-// column returns the role that the type gives to a column.
-func (t *reportType) column(name string) (role, bool) {
-	for i := range t.columns {
-		if t.columns[i].name == name {
-			return t.columns[i].role, true
-		}
-	}
-	return 0, false
-}
-
 // edition is how a type was before: what it meant, and the columns that said something else.
 type edition struct {
 	meaning
@@ -220,7 +211,7 @@ var compiled = sync.OnceValue(func() struct {
 	if err != nil {
 		panic("older.txt: " + err.Error())
 	}
-	f := newFacts(current.types, current, older)
+	f := newFacts(current.types, older)
 	return struct {
 		current, older table
 		facts          *facts
@@ -228,7 +219,7 @@ var compiled = sync.OnceValue(func() struct {
 })
 
 // newFacts joins official types with what only our own tables know: roles, titles, older names, retired types.
-func newFacts(types []*reportType, current, older table) *facts {
+func newFacts(types []*reportType, older table) *facts {
 	f := &facts{
 		names: map[string][]*reportType{}, roles: older.roles, earlier: older.earlier,
 		sets: map[*reportType]map[string]role{}, own: map[*reportType]map[string]role{}, weight: map[string]float64{},
@@ -280,10 +271,8 @@ func (f *facts) addName(n string, t *reportType) {
 	if n == "" {
 		return
 	}
-	for _, other := range f.names[n] {
-		if other == t {
-			return
-		}
+	if slices.Contains(f.names[n], t) {
+		return
 	}
 	f.names[n] = append(f.names[n], t)
 }

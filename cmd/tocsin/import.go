@@ -1,0 +1,134 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"tocsin/internal/app"
+)
+
+func newImport() *cobra.Command {
+	var opt app.ImportOptions
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "import [--data DIR] [--json] PATH...",
+		Short: "Work files and folders through the whole pipeline",
+		Long: `Import takes files, and all files below folders, keeps their bytes, parses them, says whose each subject is and folds
+the events into incidents. What was imported before is a duplicate and changes nothing. It may be stopped at any
+moment and run again. While a node runs on the data directory, use its drop folder instead.`,
+		Args: atLeastOne("a file or folder to import"),
+	}
+	data := dataFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of a summary")
+	cmd.Flags().StringVar(&opt.Reporter, "reporter", "", "who sent these reports, instead of the source that the config names for their format")
+	cmd.Flags().StringVar(&opt.Format, "format", "", "read every document as this format instead of detecting it")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, p := range args {
+			if _, err := os.Stat(p); err != nil {
+				return cannot(fmt.Errorf("cannot read %s: %w", p, plainPath(err)))
+			}
+		}
+		a, err := openApp(cmd, *data)
+		if err != nil {
+			return err
+		}
+		bar := newProgress(cmd.ErrOrStderr(), "importing")
+		opt.Progress = bar.set
+		sum, err := a.Import(cmd.Context(), args, opt)
+		bar.close()
+		if closed := a.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			return cannot(fmt.Errorf("import: %w", err))
+		}
+		if asJSON {
+			err = json.NewEncoder(cmd.OutOrStdout()).Encode(sum)
+		} else {
+			err = printSummary(cmd.OutOrStdout(), &sum)
+		}
+		if err != nil {
+			return cannot(err)
+		}
+		if sum.Rejected > 0 {
+			if !asJSON {
+				fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
+			}
+			return refused()
+		}
+		return nil
+	}
+	return cmd
+}
+
+func printSummary(w io.Writer, s *app.Summary) error {
+	_, err := fmt.Fprintf(w, `%d reports, %d of them duplicates
+%d events, %d repeats, %d refused
+%d incidents new, %d updated
+%.1f s, %.0f events/s
+`, s.Reports, s.Duplicates, s.Events, s.Repeats, s.Rejected, s.IncidentsNew, s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
+	return err
+}
+
+// openApp builds the node of a data directory for a command that writes. Warnings go to standard error.
+func openApp(cmd *cobra.Command, data string) (*app.App, error) {
+	cfg, err := app.LoadData(data)
+	if err != nil {
+		return nil, cannot(err)
+	}
+	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	a, err := app.New(cmd.Context(), cfg, log, time.Now)
+	if err != nil {
+		return nil, explainData(err)
+	}
+	return a, nil
+}
+
+// progress is a bar on a terminal, and nothing elsewhere.
+type progress struct {
+	mu   sync.Mutex // the pipeline reports from several goroutines
+	p    *mpb.Progress
+	bar  *mpb.Bar
+	what string
+}
+
+func newProgress(w io.Writer, what string) *progress {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits
+		return &progress{}
+	}
+	return &progress{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), what: what}
+}
+
+// set moves the bar to done of all bytes.
+func (b *progress) set(done, all int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.p == nil {
+		return
+	}
+	if b.bar == nil {
+		b.bar = b.p.AddBar(all, mpb.PrependDecorators(decor.Name(b.what+" ")),
+			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
+	}
+	b.bar.SetCurrent(done)
+}
+
+func (b *progress) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bar != nil {
+		b.bar.Abort(false)
+		b.p.Wait()
+	}
+}

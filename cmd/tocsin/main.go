@@ -1,0 +1,107 @@
+// Command tocsin is the node: `tocsin serve` runs it, the other commands feed it, ask it and check it. Every command
+// ends with 0 done, 1 done with refusals or a check that failed, 2 wrong use, 3 cannot (DESIGN.md §7).
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/app"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// Exit codes of every command.
+const (
+	exitRefused = 1
+	exitUsage   = 2
+	exitCannot  = 3
+)
+
+// exitError is an error with its own exit code. A nil err has been printed already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func cannot(err error) error { return &exitError{exitCannot, err} }
+
+func wrongUse(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func refused() error { return &exitError{code: exitRefused} }
+
+// run is the whole program.
+func run(args []string, in io.Reader, out, errOut io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	if !errors.As(err, &exit) {
+		exit = &exitError{exitUsage, err} // what cobra itself found wrong
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		exit = &exitError{exitCannot, errors.New("stopped by a signal; what was committed is kept, run the command again to go on")}
+	}
+	if exit.err != nil {
+		fmt.Fprintf(errOut, "tocsin: %v\n", exit.err)
+	}
+	return exit.code
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tocsin",
+		Short: "Turn something bad seen on a network into the right action by the right party, with proof",
+		Long: `Tocsin takes in reports of abuse and weakness, says whose network each one is about, folds them into incidents
+and keeps track of what became of them. ` + "`tocsin demo`" + ` shows it with a made-up partnership.`,
+		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(newDemo(), newInit(), newServe(), newParse(), newImport(), newIncidents(), newLookup(), newQuarantine(),
+		newBench(), newConfig(), newVersion())
+	return root
+}
+
+// dataFlag adds --data and returns where its value will be.
+func dataFlag(cmd *cobra.Command) *string {
+	fallback := os.Getenv("TOCSIN_DATA")
+	if fallback == "" {
+		fallback = "tocsin-data"
+	}
+	return cmd.Flags().String("data", fallback, "data directory (default $TOCSIN_DATA, then ./tocsin-data)")
+}
+
+// explainData says what to do about a data directory that cannot be used.
+func explainData(err error) error {
+	if errors.Is(err, app.ErrBusy) {
+		return cannot(fmt.Errorf("%w: give files to that node through its drop folder (intake.folder.path), or stop it first", err))
+	}
+	return cannot(err)
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/app"
+)
+
+func newServe() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "serve [--config FILE | --data DIR]",
+		Short: "Run a node",
+		Long: `Serve runs a node until it gets SIGTERM or SIGINT: it takes reports from the drop folder and over HTTP, works them,
+and moves incidents on. It logs JSON lines to standard error.`,
+		Args: cobra.NoArgs,
+	}
+	data := dataFlag(cmd)
+	cmd.Flags().StringVar(&file, "config", "", "config file; its data directory is the one it names, by default its folder")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var cfg app.Config
+		var err error
+		if file != "" {
+			cfg, err = app.Load(file)
+		} else {
+			cfg, err = app.LoadData(*data)
+		}
+		if err != nil {
+			return cannot(err)
+		}
+		log, err := app.NewLog(cmd.ErrOrStderr(), cfg.LogLevel)
+		if err != nil {
+			return cannot(err)
+		}
+		a, err := app.New(cmd.Context(), cfg, log, time.Now)
+		if err != nil {
+			return explainData(err)
+		}
+		err = a.Run(cmd.Context())
+		if closed := a.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			return cannot(err)
+		}
+		log.Info("stopped")
+		return nil
+	}
+	return cmd
+}

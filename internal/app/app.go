@@ -1,0 +1,206 @@
+// Package app builds a node out of the rooms, in one place and in order, and runs it. What the rooms need of each
+// other they declare as interfaces; here they are joined.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/internal/desk"
+	"tocsin/internal/formats"
+	"tocsin/internal/intake"
+	"tocsin/internal/network"
+	"tocsin/internal/report"
+	"tocsin/internal/store"
+	"tocsin/internal/stream"
+)
+
+// App is a node whose parts are built. It holds its data directory until Close.
+type App struct {
+	cfg      Config
+	log      *slog.Logger
+	metrics  *prometheus.Registry
+	now      func() time.Time
+	data     *Data
+	stream   *stream.Stream
+	store    *store.DB
+	networks *network.Networks
+	formats  formats.Tables
+	desk     *desk.Desk
+	ready    atomic.Bool
+	listener net.Listener // nil until Listen
+}
+
+// workers is how many reports are in hand at once. Two of them are read at a time (desk); the others wait for their
+// commit, so that small reports share transactions.
+const workers = 64
+
+// New builds a node from cfg. When it returns the node is usable: reports can be accepted and incidents read. Nothing
+// is worked before Run or Import. The caller closes it.
+func New(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time) (*App, error) {
+	a := &App{cfg: cfg, log: log, now: now, metrics: newRegistry()}
+	if err := a.build(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) build(ctx context.Context) error {
+	var err error
+	if a.data, err = OpenData(a.cfg.Data); err != nil {
+		return err
+	}
+	if a.formats, err = LoadTables(a.data.Dir); err != nil {
+		return err
+	}
+	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil {
+		return fmt.Errorf("read address tables: %w", err)
+	}
+	if a.store, err = store.Open(ctx, a.cfg.Store, a.data.Sub("db"), a.cfg.Incident); err != nil {
+		return err
+	}
+	if a.stream, err = stream.Open(ctx, a.cfg.Stream, a.data.Sub("stream"), a.log); err != nil {
+		return err
+	}
+	a.desk = &desk.Desk{
+		Open: a.open, Originals: originals{a.stream}, Networks: a.networks, Store: a.store, Incidents: a.cfg.Incident,
+		Metrics: desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
+	}
+	a.registerLag()
+	return nil
+}
+
+// Close ends the node: intake and workers have ended with Run; now the stream, then the store.
+func (a *App) Close() error {
+	var errs []error
+	if a.listener != nil {
+		_ = a.listener.Close() // the server may have closed it before
+	}
+	if a.stream != nil {
+		errs = append(errs, a.stream.Close())
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
+	}
+	if a.data != nil {
+		errs = append(errs, a.data.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Run runs the node until ctx ends or a part of it fails. It ends in the order intake, workers, desk.
+func (a *App) Run(ctx context.Context) error {
+	return a.withDesk(ctx, func(ctx context.Context) error {
+		g, ctx := errgroup.WithContext(ctx)
+		for range workers {
+			g.Go(func() error { return a.stream.Work(ctx, a.work) })
+		}
+		g.Go(func() error { return a.networks.Run(ctx) })
+		g.Go(func() error { return a.every(ctx, a.cfg.Incident.Sweep, "sweep", a.Sweep) })
+		g.Go(func() error { return a.every(ctx, a.cfg.Retention.Every, "retention", a.Expire) })
+		a.runIntake(ctx, g)
+		a.ready.Store(true)
+		defer a.ready.Store(false)
+		return g.Wait()
+	})
+}
+
+// withDesk runs f while the desk commits, and lets the desk finish what f has begun.
+func (a *App) withDesk(ctx context.Context, f func(context.Context) error) error {
+	deskCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- a.desk.Run(deskCtx) }()
+	err := f(ctx)
+	stop()
+	return errors.Join(err, <-done)
+}
+
+// work works one item of the stream. Its error is the item's fate: see stream.Work.
+func (a *App) work(ctx context.Context, it stream.Item) error {
+	_, err := a.workItem(ctx, it)
+	return err
+}
+
+func (a *App) workItem(ctx context.Context, it stream.Item) (desk.Result, error) {
+	var res desk.Result
+	err := intake.Guard(func() error {
+		var err error
+		res, err = a.desk.Work(ctx, it.Report, it.Generation)
+		return err
+	})
+	var panicked *intake.PanicError
+	switch {
+	case err == nil:
+		return res, nil
+	case errors.As(err, &panicked):
+		a.log.Error("a report made the parser fail; it is in the quarantine", "report", it.Report.ID, "stack", panicked.Stack)
+		return res, a.refuse(ctx, it, panicked.Error())
+	case errors.Is(err, desk.ErrNoOriginal):
+		return res, fmt.Errorf("%w: %w", stream.ErrReject, err)
+	case ctx.Err() == nil:
+		a.log.Warn("a report could not be worked and will be tried again", "report", it.Report.ID, "attempt", it.Attempt, "error", err)
+	}
+	return res, err
+}
+
+// refuse puts a whole report into the quarantine.
+func (a *App) refuse(ctx context.Context, it stream.Item, reason string) error {
+	packed, err := desk.EncodeRefusals([]desk.Refusal{{Reason: reason}})
+	if err != nil {
+		return err
+	}
+	return a.store.Commit(ctx, []*desk.Chunk{{
+		Report: it.Report, Generation: it.Generation, Seq: -1, FromRow: 1, Refused: 1, Refusals: packed, Final: true,
+	}})
+}
+
+// every calls f at once and then again and again. A failure is logged and tried again at the next turn.
+func (a *App) every(ctx context.Context, pause time.Duration, what string, f func(context.Context, time.Time) error) error {
+	t := time.NewTicker(pause)
+	defer t.Stop()
+	for {
+		if err := f(ctx, a.now()); err != nil && ctx.Err() == nil {
+			a.log.Warn("a regular task failed and will be tried again", "task", what, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// Sweep moves incidents on to quiet and closed, as far as their feeds show it.
+func (a *App) Sweep(ctx context.Context, now time.Time) error {
+	moved, err := a.store.Sweep(ctx, &a.cfg.Incident, now)
+	if err == nil && moved > 0 {
+		a.log.Info("incidents moved on", "moved", moved)
+	}
+	return err
+}
+
+// Store returns the node's database, for reading.
+func (a *App) Store() *store.DB { return a.store }
+
+// Networks returns the node's address tables.
+func (a *App) Networks() *network.Networks { return a.networks }
+
+// originals gives the desk the stream's originals.
+type originals struct{ stream *stream.Stream }
+
+func (o originals) Original(ctx context.Context, id report.ID) (io.ReadCloser, error) {
+	r, err := o.stream.Original(ctx, id)
+	if errors.Is(err, stream.ErrNotFound) {
+		return nil, desk.ErrNoOriginal
+	}
+	return r, err
+}

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/goccy/go-yaml"
+
+	"tocsin/internal/incident"
+	"tocsin/internal/intake"
+	"tocsin/internal/network"
+	"tocsin/internal/report"
+	"tocsin/internal/store"
+	"tocsin/internal/stream"
+)
+
+// Config is tocsin.yaml. Every key may be left out: a node that was told nothing runs, takes reports from its drop
+// folder, and keeps everything in its data directory.
+type Config struct {
+	// Data is the data directory. Empty is the folder of this file.
+	Data string `yaml:"data"`
+
+	// Listen is the address and port of the one HTTP listener: health, metrics, the API. "off" opens none.
+	Listen string `yaml:"listen"`
+
+	// LogLevel is how much is logged: debug, info, warn or error.
+	LogLevel string `yaml:"log_level"`
+
+	Network   network.Config  `yaml:"network"`
+	Intake    intake.Config   `yaml:"intake"`
+	Incident  incident.Config `yaml:"incident"`
+	Retention Retention       `yaml:"retention"`
+	Store     store.Config    `yaml:"store"`
+	Stream    stream.Config   `yaml:"stream"`
+}
+
+// Defaults is the config of a node that was told nothing, in a data directory.
+func Defaults(data string) Config {
+	return Config{
+		Data: data, Listen: "127.0.0.1:8420", LogLevel: "info", Network: network.Defaults(), Intake: intake.Defaults(),
+		Incident: incident.Defaults(), Retention: defaultRetention(),
+	}
+}
+
+// FileName is the config file's name inside a data directory.
+const FileName = "tocsin.yaml"
+
+// LoadData returns the config of a data directory: its tocsin.yaml, or the defaults where there is none.
+func LoadData(dir string) (Config, error) {
+	cfg, err := Load(filepath.Join(dir, FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Defaults(dir), nil
+	}
+	cfg.Data = dir // --data beats data:
+	return cfg, err
+}
+
+// Load reads a config file strictly: an unknown key is an error, and all that is wrong is said at once.
+func Load(path string) (Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read config: %w", err)
+	}
+	cfg := Defaults("")
+	strict := yaml.UnmarshalWithOptions(b, &cfg, yaml.Strict())
+	if strict != nil { // read on, to say what else is wrong
+		cfg = Defaults("")
+		if yaml.Unmarshal(b, &cfg) != nil {
+			return Config{}, fmt.Errorf("%s: %w", path, strict)
+		}
+	}
+	if cfg.Data == "" {
+		cfg.Data = filepath.Dir(path)
+	} else if !filepath.IsAbs(cfg.Data) {
+		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
+	}
+	if err := errors.Join(strict, cfg.Validate()); err != nil {
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+// Validate reports every broken rule at once.
+func (c *Config) Validate() error {
+	var errs []error
+	if c.Listen != "off" {
+		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("listen: %q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
+		}
+	}
+	if _, err := ParseLevel(c.LogLevel); err != nil {
+		errs = append(errs, &report.FieldError{Field: "log_level", Rule: "log_level: " + err.Error()})
+	}
+	errs = append(errs, c.Network.Validate(), c.Intake.Validate(), c.Incident.Validate(), c.Retention.Validate(),
+		c.Store.Validate(), c.Stream.Validate())
+	return errors.Join(errs...)
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"tocsin/internal/desk"
+	"tocsin/internal/formats"
+	"tocsin/internal/formats/shadowserver"
+	"tocsin/internal/report"
+)
+
+// ShadowserverTable is the name of Shadowserver's own table of report types. Where the operator puts it into the data
+// directory, it takes over from what is compiled in.
+const ShadowserverTable = "intelmq.json"
+
+// LoadTables returns what the formats know, with what the operator put into the data directory.
+func LoadTables(dir string) (formats.Tables, error) {
+	var t formats.Tables
+	f, err := os.Open(filepath.Join(dir, ShadowserverTable))
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, nil
+	}
+	if err != nil {
+		return t, fmt.Errorf("read Shadowserver's table of report types: %w", err)
+	}
+	defer f.Close()
+	if t.Shadowserver, err = shadowserver.LoadTables(f); err != nil {
+		return t, fmt.Errorf("read Shadowserver's table of report types %s: %w", f.Name(), err)
+	}
+	return t, nil
+}
+
+func (a *App) limits() formats.Limits { return formats.Limits{TempDir: a.data.Sub("spool")} }
+
+// open opens a report for the desk.
+func (a *App) open(doc report.Document, format string) iter.Seq2[desk.Document, error] {
+	members := a.formats.Open(doc, a.limits())
+	if format != "" {
+		members = a.formats.OpenAs(format, doc, a.limits())
+	}
+	return func(yield func(desk.Document, error) bool) {
+		for m, err := range members {
+			d := desk.Document{Index: m.Index, Name: m.Name, Format: m.Format.Name}
+			if err == nil {
+				d.Events = m.Events()
+			}
+			if !yield(d, err) {
+				return
+			}
+		}
+	}
+}
+
+// detect returns the format of the first document inside a report that is of one; "" when none is. It reads no more
+// than it needs for that.
+func (a *App) detect(r io.Reader, name string) string {
+	for m, err := range a.formats.Open(report.Document{Reader: r, Name: name, Received: a.now()}, a.limits()) {
+		if err == nil {
+			return m.Format.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,148 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Listen opens the node's port and returns its address. Without it Run opens the port itself.
+func (a *App) Listen(ctx context.Context) (net.Addr, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", a.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w; is another node running, or is listen: wrong?", a.cfg.Listen, err)
+	}
+	a.listener = l
+	return l.Addr(), nil
+}
+
+// mux is the whole HTTP surface of the node.
+func (a *App) mux() *http.ServeMux {
+	m := http.NewServeMux()
+	m.HandleFunc("GET /healthz", a.healthz)
+	m.HandleFunc("GET /readyz", a.readyz)
+	m.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}))
+	m.Handle("/api/v1/reports", a.reportsHandler())
+	return m
+}
+
+// healthz says that the process lives. A supervisor restarts a node that does not answer.
+func (a *App) healthz(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, "ok\n")
+}
+
+// readyz says whether the node can accept a report now. A load balancer sends nothing to one that cannot.
+func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	if !a.ready.Load() {
+		answer(w, http.StatusServiceUnavailable, "starting or stopping\n")
+		return
+	}
+	if err := a.store.Ready(ctx); err != nil {
+		answer(w, http.StatusServiceUnavailable, "the database does not answer\n")
+		return
+	}
+	if _, _, err := a.stream.Lag(ctx); err != nil {
+		answer(w, http.StatusServiceUnavailable, "the stream does not answer\n")
+		return
+	}
+	answer(w, http.StatusOK, "ready\n")
+}
+
+func answer(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text)) // the client may be gone
+}
+
+// serve runs the HTTP server until ctx ends, then lets requests in hand finish.
+func (a *App) serve(ctx context.Context) error {
+	if a.cfg.Listen == "off" {
+		return nil
+	}
+	if a.listener == nil {
+		if _, err := a.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	srv := &http.Server{
+		Handler: a.guard(a.mux()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(a.listener) }()
+	a.log.Info("listening", "address", a.listener.Addr().String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve HTTP: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(stop); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop HTTP: %w", err)
+	}
+	return nil
+}
+
+// guard is the one recover around an HTTP request: the client gets a 500 without internals, the log the stack.
+func (a *App) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal
+					panic(p)
+				}
+				a.log.Error("a request made its handler fail", "route", r.Pattern, "stack", string(debug.Stack()))
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+// registerLag adds the gauges that say how far the node is behind: the alarm that matters most.
+func (a *App) registerLag() {
+	lag := func(get func(pending int, oldest time.Time) float64) func() float64 {
+		return func() float64 {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			pending, oldest, err := a.stream.Lag(ctx)
+			if err != nil {
+				return -1
+			}
+			return get(pending, oldest)
+		}
+	}
+	a.metrics.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tocsin_reports_waiting", Help: "Reports accepted and not yet worked; -1 when the stream does not answer.",
+		}, lag(func(pending int, _ time.Time) float64 { return float64(pending) })),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "tocsin_oldest_report_waiting_seconds", Help: "Age of the oldest report not yet worked; 0 when none waits, -1 when the stream does not answer.",
+		}, lag(func(_ int, oldest time.Time) float64 {
+			if oldest.IsZero() {
+				return 0
+			}
+			return a.now().Sub(oldest).Seconds()
+		})),
+	)
+}

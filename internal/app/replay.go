@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tocsin/internal/report"
+	"tocsin/internal/store"
+	"tocsin/internal/stream"
+)
+
+// Replay reads again what was refused of the reports, all of the quarantine when ids is empty, and returns when all of
+// it is committed. Events that there were before stay as they are.
+func (a *App) Replay(ctx context.Context, ids []report.ID) (Summary, error) {
+	rows, err := a.quarantined(ctx, ids)
+	if err != nil {
+		return Summary{}, err
+	}
+	im := &importer{app: a, begin: time.Now()}
+	for _, r := range rows {
+		err := a.stream.Requeue(ctx, stream.Item{Report: r.Report, Generation: r.Generation + 1})
+		switch {
+		case errors.Is(err, stream.ErrNotFound):
+			return im.sum, fmt.Errorf("report %s cannot be replayed: its original is past its end date (retention.originals) and was deleted", r.ID)
+		case errors.Is(err, stream.ErrOpen): // asked for before, and stopped: it is done now
+		case err != nil:
+			return im.sum, fmt.Errorf("replay report %s: %w", r.ID, err)
+		}
+		im.sum.Reports++
+	}
+	err = a.withDesk(ctx, func(ctx context.Context) error { return im.run(ctx, nil) })
+	return im.sum, err
+}
+
+func (a *App) quarantined(ctx context.Context, ids []report.ID) ([]store.Row, error) {
+	var rows []store.Row
+	if len(ids) == 0 {
+		for r, err := range a.store.Quarantine(ctx) {
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, r)
+		}
+		return rows, nil
+	}
+	for _, id := range ids {
+		r, err := a.store.Report(ctx, id)
+		if errors.Is(err, store.ErrNoReport) || err == nil && r.Refused == 0 {
+			return nil, fmt.Errorf("report %s is not in the quarantine: tocsin quarantine list shows what is", id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
