@@ -9,13 +9,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/gaissmai/bart"
-
-	"tocsin/internal/report"
 )
 
 // maxPrefixes bounds what one table may hold: four times the routes of today's Internet. More is a wrong file or a
@@ -26,9 +23,7 @@ var errTooManyPrefixes = fmt.Errorf("the tables hold more than %d prefixes: is o
 
 // builder collects what the files say. Facts and texts are stored once however many prefixes share them.
 type builder struct {
-	tree  *bart.Table[uint32] // prefix -> index of the next two
-	facts []uint32            // index of list
-	bits  []uint8
+	tree  *bart.Table[uint32] // prefix -> index of list
 	list  []fact
 	ids   map[fact]uint32
 	words []string
@@ -59,7 +54,7 @@ func (b *builder) word(s string) uint32 {
 	if n, known := b.texts[s]; known {
 		return n
 	}
-	n := uint32(len(b.words))
+	n := uint32(len(b.words)) //nolint:gosec // at most a few for each prefix
 	s = strings.Clone(s)
 	b.words = append(b.words, s)
 	b.texts[s] = n
@@ -92,7 +87,7 @@ func (b *builder) fact(f fact) uint32 {
 	if n, known := b.ids[f]; known {
 		return n
 	}
-	n := uint32(len(b.list))
+	n := uint32(len(b.list)) //nolint:gosec // at most one for each prefix
 	b.list = append(b.list, f)
 	b.ids[f] = n
 	return n
@@ -104,21 +99,18 @@ func (b *builder) add(p netip.Prefix, f fact) error {
 	if !ok {
 		return errors.New("the prefix mixes IPv4 and IPv6 addresses")
 	}
-	if i, known := b.tree.Get(p); known {
-		b.facts[i] = b.fact(b.list[b.facts[i]].over(f))
-		return nil
-	}
-	if len(b.facts) >= b.limit {
+	full := false
+	b.tree.Modify(p, func(before uint32, known bool) (uint32, bool) {
+		if known {
+			return b.fact(b.list[before].over(f)), false
+		}
+		full = b.tree.Size() >= b.limit
+		return b.fact(f), full
+	})
+	if full {
 		return errTooManyPrefixes
 	}
-	b.tree.Insert(p, b.put(p, b.fact(f)))
 	return nil
-}
-
-func (b *builder) put(p netip.Prefix, f uint32) uint32 {
-	b.facts = append(b.facts, f)
-	b.bits = append(b.bits, uint8(p.Bits()))
-	return uint32(len(b.facts) - 1)
 }
 
 // addRange is add for the addresses first to last, both included.
@@ -172,22 +164,23 @@ type level struct {
 func (b *builder) settle(ctx context.Context, c *claims) (*Table, error) {
 	for p := range c.byPrefix {
 		if _, known := b.tree.Get(p); !known {
-			b.tree.Insert(p, b.put(p, 0))
+			b.tree.Insert(p, 0)
 		}
 	}
 	b.sortASNs()
-	t := &Table{tree: b.tree}
+	// A new trie, because one must not be changed while it is walked; filled in order, it also lies in memory in order.
+	t := &Table{tree: new(bart.Table[uint32])}
 	known := make(map[[2]uint32]uint32) // by fact and claim
 	var way []level
 	n := 0
-	for p, i := range b.tree.AllSorted() { // a wider prefix comes before those inside it
+	for p, f := range b.tree.AllSorted() { // a wider prefix comes before those inside it
 		if n++; n%4096 == 0 && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		for len(way) > 0 && !way[len(way)-1].prefix.Overlaps(p) {
 			way = way[:len(way)-1]
 		}
-		here := level{prefix: p, fact: b.facts[i], claim: c.byPrefix[p]}
+		here := level{prefix: p, fact: f, claim: c.byPrefix[p]}
 		if len(way) > 0 {
 			b.inherit(&here, way[len(way)-1], c)
 		}
@@ -200,17 +193,13 @@ func (b *builder) settle(ctx context.Context, c *claims) (*Table, error) {
 		key := [2]uint32{here.fact, of}
 		w, seen := known[key]
 		if !seen {
-			w = uint32(len(t.list))
+			w = uint32(len(t.list)) //nolint:gosec // at most one for each prefix
 			t.list = append(t.list, b.answer(b.list[here.fact], of, &c.list[of]))
 			known[key] = w
 		}
-		b.facts[i] = w // the prefix's own fact is not needed any more
+		t.tree.Insert(p, uint32(p.Bits())<<entryBits|w) //nolint:gosec // 0 to 128
 	}
-	t.answers = slices.Clip(b.facts)
-	t.bits = slices.Clip(b.bits)
-	t.cells = make([]atomic.Pointer[report.Holder], len(t.answers))
-	t.words = slices.Clip(b.words)
-	t.claims = c.list // longer than at the start
+	t.list, t.words, t.claims = slices.Clip(t.list), slices.Clip(b.words), c.list
 	return t, nil
 }
 
@@ -248,7 +237,7 @@ func (b *builder) answer(f fact, n uint32, k *claim) answer {
 	case f.cc == 0:
 		f.cc = b.country(f.asn)
 	}
-	return answer{f, n}
+	return answer{b.words[f.org], f.asn, f.cc, f.abuse, n}
 }
 
 // sortASNs makes the AS ranges disjoint and sorted; where two overlap the one that begins lower stands.

@@ -51,12 +51,14 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Networks, er
 	return n, nil
 }
 
-// Table returns the table in force. Whoever works one chunk asks once, so that the whole chunk is answered by one
-// table.
+// Table returns the table in force, for as long as the caller wants it.
 func (n *Networks) Table() *Table { return n.table.Load() }
 
 // Lookup says whose address a is, by the table in force; see Table.Lookup.
-func (n *Networks) Lookup(a netip.Addr) *report.Holder { return n.table.Load().Lookup(a) }
+func (n *Networks) Lookup(a netip.Addr) report.Holder { return n.table.Load().Lookup(a) }
+
+// Cursor returns a new cursor over the table in force; see Cursor.
+func (n *Networks) Cursor() *Cursor { return n.table.Load().Cursor() }
 
 // swap puts t in force, for everybody at once.
 func (n *Networks) swap(t *Table) {

@@ -2,7 +2,6 @@ package network
 
 import (
 	"net/netip"
-	"sync/atomic"
 
 	"github.com/gaissmai/bart"
 
@@ -11,23 +10,29 @@ import (
 
 // Table says of every address whose it is. It never changes once built, and any number of goroutines may ask it.
 //
-// A prefix costs 13 bytes beside the trie. The Holder of a prefix is made when the first address in it is asked for
-// and kept from then on: reports touch few of the Internet's prefixes, and a million ready Holders would take 120 MB.
+// It holds no Holder for each prefix, which would be 128 bytes a piece: a random lookup costs what its cache misses
+// cost, so a small table is also a fast one. Holders are put together from what the prefixes share.
 type Table struct {
-	tree    *bart.Table[uint32]             // prefix -> index of the next three
-	answers []uint32                        // index of list
-	bits    []uint8                         // the prefix's length
-	cells   []atomic.Pointer[report.Holder] // nil until asked for
-	list    []answer                        // every distinct answer
-	words   []string                        // names, countries and mail addresses of list
+	tree    *bart.Table[uint32] // prefix -> entry
+	list    []answer            // every distinct answer
+	words   []string            // countries and mail addresses of list
 	claims  []claim
-	unknown report.Holder // stays zero
 	sources []Source
 }
 
-// answer is a Holder without its prefix, its texts as indexes of Table.words.
+// An entry is the index of an answer in its low 24 bits and the prefix's length above: maxPrefixes answers fit.
+const (
+	entryBits = 24
+	entryMask = 1<<entryBits - 1
+)
+
+// answer is a Holder without its prefix. The name, which differs from answer to answer, stands in it to save a cache
+// miss; the other texts are indexes of Table.words.
 type answer struct {
-	fact
+	org   string
+	asn   uint32
+	cc    uint32
+	abuse uint32
 	claim uint32
 }
 
@@ -37,36 +42,24 @@ type fact struct {
 	org, cc, abuse uint32 // indexes of words; 0 is ""
 }
 
-// Lookup says whose address a is. It never returns nil: an address that nobody knows gets the zero Holder. The
-// Holder belongs to the table and must not be changed; it stays valid for as long as somebody holds it.
-func (t *Table) Lookup(a netip.Addr) *report.Holder {
+// Lookup says whose address a is; an address that nobody knows gets the zero Holder. Whoever asks for many addresses
+// in a row takes a Cursor.
+func (t *Table) Lookup(a netip.Addr) (h report.Holder) {
 	a = a.Unmap()
-	i, ok := t.tree.Lookup(a)
-	if !ok {
-		return &t.unknown
+	if e, ok := t.tree.Lookup(a); ok {
+		t.fill(&h, a, e)
 	}
-	if h := t.cells[i].Load(); h != nil {
-		return h
-	}
-	return t.make(i, a)
+	return h
 }
 
-// make fills the cell of prefix i, in which a lies. Whoever comes first wins, so that one prefix has one Holder.
-func (t *Table) make(i uint32, a netip.Addr) *report.Holder {
-	prefix, err := a.Prefix(int(t.bits[i]))
-	if err != nil { // cannot be: the trie found a under a prefix of this length
-		return &t.unknown
-	}
-	w := t.list[t.answers[i]]
+// fill makes h the Holder of the entry e, under which the trie found a.
+func (t *Table) fill(h *report.Holder, a netip.Addr, e uint32) {
+	w := &t.list[e&entryMask]
 	c := &t.claims[w.claim]
-	h := &report.Holder{
-		Prefix: prefix, ASN: w.asn, Org: t.words[w.org], CC: t.words[w.cc], Abuse: t.words[w.abuse],
-		Own: c.own, Partner: c.partner, CGNAT: c.cgnat,
-	}
-	if t.cells[i].CompareAndSwap(nil, h) {
-		return h
-	}
-	return t.cells[i].Load()
+	h.Prefix, _ = a.Prefix(int(e >> entryBits)) // cannot fail: e has the length of a prefix that holds a
+	h.ASN = w.asn
+	h.Org, h.CC, h.Abuse = w.org, t.words[w.cc], t.words[w.abuse]
+	h.Own, h.Partner, h.CGNAT = c.own, c.partner, c.cgnat
 }
 
 // Prefixes is how many prefixes the table knows, those of the config among them.
@@ -74,3 +67,38 @@ func (t *Table) Prefixes() int { return t.tree.Size() }
 
 // Sources says what the files of the table held, in the order of the config.
 func (t *Table) Sources() []Source { return t.sources }
+
+// Cursor asks one table for one address after the other. It is for one goroutine, and remembers the last answer.
+// Whoever works one chunk takes one, so that the whole chunk is answered by the same table.
+type Cursor struct {
+	table *Table
+	addr  netip.Addr // asked last
+	known bool       // holder is the Holder of entry
+	entry uint32
+	// holder answers; unknown stays zero and answers for everybody else.
+	holder, unknown report.Holder
+	miss            bool
+}
+
+// Cursor returns a new cursor over the table.
+func (t *Table) Cursor() *Cursor { return &Cursor{table: t} }
+
+// Lookup says whose address a is. It never returns nil: an address that nobody knows gets the zero Holder. The Holder
+// is the cursor's: it must not be changed, and is valid until the next Lookup.
+func (c *Cursor) Lookup(a netip.Addr) *report.Holder {
+	a = a.Unmap()
+	if a != c.addr {
+		c.addr = a
+		e, ok := c.table.tree.Lookup(a)
+		c.miss = !ok
+		// The same entry may stand for many prefixes: the answers are shared.
+		if ok && (!c.known || e != c.entry || !c.holder.Prefix.Contains(a)) {
+			c.table.fill(&c.holder, a, e)
+			c.known, c.entry = true, e
+		}
+	}
+	if c.miss {
+		return &c.unknown
+	}
+	return &c.holder
+}
