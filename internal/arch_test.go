@@ -58,7 +58,7 @@ var wires = []struct {
 }
 
 // mainLines is how long cmd/tocsin/main.go may grow: flags and subcommands are in files of their own.
-const mainLines = 100
+const mainLines = 150
 
 // source is what the rules look at in one Go file.
 type source struct {
@@ -109,7 +109,7 @@ func checkFile(f source) []string {
 		say("there is one program, cmd/tocsin")
 	}
 	if f.path == "cmd/tocsin/main.go" && f.lines > mainLines {
-		say("main has %d lines, %d are enough: put subcommands into files of their own and wiring into app", f.lines, mainLines)
+		say("main has %d lines of at most %d: put subcommands into files of their own and wiring into app", f.lines, mainLines)
 	}
 	for _, imported := range f.imports {
 		if local, ok := strings.CutPrefix(imported, "tocsin/"); ok {

@@ -352,10 +352,11 @@ func commands(text string) [][]string {
 		var lines []string
 		for line := range strings.Lines(m[2]) {
 			line, typed := strings.CutPrefix(strings.TrimSpace(line), "$ ")
-			if m[1] == "console" && !typed { // what it answers
+			line, _, _ = strings.Cut(line, "  #") // what it is for
+			if m[1] == "console" && !typed {      // what it answers
 				continue
 			}
-			line = strings.Replace(line, "go run ./cmd/tocsin", "tocsin", 1)
+			line = strings.TrimSpace(strings.Replace(line, "go run ./cmd/tocsin", "tocsin", 1))
 			words := strings.Fields(line)
 			if len(words) < 2 || words[0] != "tocsin" || words[1] == "serve" {
 				continue

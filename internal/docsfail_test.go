@@ -59,7 +59,7 @@ func TestDocsCanFail(t *testing.T) {
 }
 
 func TestCommands(t *testing.T) {
-	got := commands("```sh\ngo run ./cmd/tocsin demo\nmake test\n```\n\n```console\n$ tocsin parse x.csv | head\n" +
+	got := commands("```sh\ngo run ./cmd/tocsin demo   # why\nmake test\n```\n\n```console\n$ tocsin parse x.csv | head\n" +
 		"tocsin said this\n$ tocsin demo --once\n$ tocsin serve\n```\n\n```go\ntocsin no\n```\n")
 	want := [][]string{{"tocsin demo --once"}, {"tocsin parse x.csv | head", "tocsin demo --once"}}
 	if diff := cmp.Diff(want, got); diff != "" {
