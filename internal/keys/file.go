@@ -147,7 +147,7 @@ func read(path string, p Purpose) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the %s key: %w", p, err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("read the %s key: %w", p, err)

@@ -49,11 +49,11 @@ func (r runner) bench(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "pipeline.jsonl"), bytes.Join(runs, nil), 0o644); err != nil {
-		return err
-	}
 	medians, err := medianTable(runs)
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pipeline.jsonl"), bytes.Join(runs, nil), 0o644); err != nil {
 		return err
 	}
 	page := fmt.Sprintf("# Figures\nWritten by `make bench`: do not edit. Machine: %s.\n\n"+
@@ -64,7 +64,11 @@ func (r runner) bench(ctx context.Context) error {
 
 // pipeline builds the program as it is shipped and returns the JSON line of each run of its benchmark.
 func (r runner) pipeline(ctx context.Context, env []string) ([][]byte, error) {
-	temp, err := os.MkdirTemp("", "tocsin-bench-")
+	// Beside the sources, not in TMPDIR: that may be memory, where syncing costs nothing.
+	if err := os.MkdirAll(filepath.Join(r.root, "build"), 0o750); err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(filepath.Join(r.root, "build"), "bench-")
 	if err != nil {
 		return nil, err
 	}
@@ -77,13 +81,17 @@ func (r runner) pipeline(ctx context.Context, env []string) ([][]byte, error) {
 	for i := range pipelineRuns {
 		fmt.Fprintf(r.out, "tocsin bench, run %d of %d\n", i+1, pipelineRuns)
 		var line bytes.Buffer
-		cmd := r.command(ctx, nil, program, "bench", "--events", events, "--json",
-			"--data", filepath.Join(temp, strconv.Itoa(i)))
+		data := filepath.Join(temp, "data")
+		cmd := r.command(ctx, nil, program, "bench", "--events", events, "--json", "--data", data)
 		cmd.Stdout = &line
-		if err := cmd.Run(); err != nil {
+		if err := errors.Join(cmd.Run(), os.RemoveAll(data)); err != nil {
 			return nil, fmt.Errorf("tocsin bench: %w", err)
 		}
-		runs = append(runs, append(bytes.TrimSpace(line.Bytes()), '\n'))
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, line.Bytes()); err != nil {
+			return nil, fmt.Errorf("read what tocsin bench printed: %w", err)
+		}
+		runs = append(runs, append(compact.Bytes(), '\n'))
 	}
 	return runs, nil
 }

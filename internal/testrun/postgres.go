@@ -109,7 +109,7 @@ func (p *postgres) start(ctx context.Context, bin string, owner *syscall.Credent
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the server has its own handle
+	defer log.Close()
 	args := []string{
 		"-D", p.data(), "-k", p.folder,
 		"-c", "listen_addresses=", "-c", "max_connections=300",

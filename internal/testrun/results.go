@@ -214,7 +214,8 @@ func reason(output string) string {
 func said(output string) string {
 	var b strings.Builder
 	for line := range strings.Lines(output) {
-		if strings.HasPrefix(line, "=== ") || strings.HasPrefix(strings.TrimSpace(line), "--- FAIL: ") || line == "FAIL\n" {
+		if strings.HasPrefix(line, "=== ") || strings.HasPrefix(strings.TrimSpace(line), "--- FAIL: ") ||
+			line == "FAIL\n" || strings.HasPrefix(line, "FAIL\t") {
 			continue
 		}
 		b.WriteString("      " + strings.TrimSuffix(line, "\n") + "\n")

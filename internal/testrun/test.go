@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"tocsin/internal/postgrestest"
 )
+
+// postgresVariable is where tests look for the server: postgrestest.Variable.
+const postgresVariable = "TOCSIN_TEST_POSTGRES"
 
 type testOptions struct {
 	race      bool
@@ -31,7 +32,7 @@ func (r runner) test(ctx context.Context, o testOptions) (err error) {
 		env = append(env, "TOCSIN_PROVE=1")
 		args = append(args, "-count=1")
 	}
-	if os.Getenv(postgrestest.Variable) == "" {
+	if os.Getenv(postgresVariable) == "" {
 		server, err := startPostgres(ctx, o.full)
 		if err != nil {
 			return err
@@ -41,7 +42,7 @@ func (r runner) test(ctx context.Context, o testOptions) (err error) {
 				err = stopErr
 			}
 		}()
-		env = append(env, postgrestest.Variable+"="+server.url)
+		env = append(env, postgresVariable+"="+server.url)
 	}
 	if len(o.arguments) == 0 {
 		o.arguments = []string{"./..."}
