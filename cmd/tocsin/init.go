@@ -1,5 +1,243 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/template"
+	"time"
 
-func newInit() *cobra.Command { return &cobra.Command{Use: "init DIR"} }
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"tocsin/internal/app"
+	"tocsin/internal/keys"
+	"tocsin/internal/network"
+	"tocsin/internal/report"
+)
+
+// answers is what init has to know. All of it may stay empty.
+type answers struct {
+	Name         string
+	ASNs         []string
+	Prefixes     []string
+	CGNAT        []string
+	Shadowserver string // TLP label of Shadowserver's reports
+	Listen       string
+}
+
+func newInit() *cobra.Command {
+	a := answers{}
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "init DIR",
+		Short: "Write a commented tocsin.yaml and the keys of a new node",
+		Long: `Init makes a data directory with a commented config and the node's keys. On a terminal it asks what it was not told by
+flags; every question may be left empty. It changes nothing that is there already.`,
+		Example: "  tocsin init /var/lib/tocsin --name 'Example Net' --asn 64500 --prefix 198.51.100.0/24 --yes",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return wrongUse("name the data directory to make: %s", cmd.UseLine())
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&a.Name, "name", "", "name of your network")
+	f.StringSliceVar(&a.ASNs, "asn", nil, "your AS numbers")
+	f.StringSliceVar(&a.Prefixes, "prefix", nil, "your prefixes")
+	f.StringSliceVar(&a.CGNAT, "cgnat", nil, "your prefixes whose addresses many lines share")
+	f.StringVar(&a.Shadowserver, "shadowserver-tlp", "amber", "how far Shadowserver's reports may travel: red, amber+strict, amber, green or clear")
+	f.StringVar(&a.Listen, "listen", "127.0.0.1:8420", "address and port of the HTTP listener, or off")
+	f.BoolVarP(&yes, "yes", "y", false, "ask nothing")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if in, ok := cmd.InOrStdin().(*os.File); !yes && ok && term.IsTerminal(int(in.Fd())) {
+			if err := a.ask(cmd, bufio.NewReader(in), cmd.OutOrStdout()); err != nil {
+				return cannot(err)
+			}
+		}
+		if err := a.check(); err != nil {
+			return &exitError{exitUsage, err}
+		}
+		if err := writeNode(args[0], &a); err != nil {
+			return cannot(err)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is ready. Look through %s, then run:\n\n  tocsin serve --config %s\n", args[0],
+			filepath.Join(args[0], app.FileName), filepath.Join(args[0], app.FileName))
+		return nil
+	}
+	return cmd
+}
+
+// ask asks for what no flag said. An empty answer keeps what stands in brackets.
+func (a *answers) ask(cmd *cobra.Command, in *bufio.Reader, out io.Writer) error {
+	for _, q := range []struct {
+		flag, text string
+		one        *string
+		list       *[]string
+	}{
+		{flag: "name", text: "What is your network called?", one: &a.Name},
+		{flag: "asn", text: "Its AS numbers, separated by spaces?", list: &a.ASNs},
+		{flag: "prefix", text: "Its prefixes, separated by spaces (2001:db8::/32)?", list: &a.Prefixes},
+		{flag: "cgnat", text: "Which of them are shared by many lines (carrier-grade NAT)?", list: &a.CGNAT},
+		{flag: "shadowserver-tlp", text: "How far may Shadowserver's reports travel (red, amber+strict, amber, green, clear)?", one: &a.Shadowserver},
+	} {
+		if cmd.Flags().Changed(q.flag) {
+			continue
+		}
+		fallback := ""
+		if q.one != nil && *q.one != "" {
+			fallback = " [" + *q.one + "]"
+		}
+		fmt.Fprintf(out, "%s%s ", q.text, fallback)
+		line, err := in.ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("read the answer: %w", err)
+		}
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case q.one != nil:
+			*q.one = line
+		default:
+			*q.list = strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ',' })
+		}
+	}
+	return nil
+}
+
+// check says everything that is wrong at once.
+func (a *answers) check() error {
+	var errs []error
+	for i, s := range a.ASNs {
+		var n network.ASN
+		if err := n.UnmarshalText([]byte(s)); err != nil {
+			errs = append(errs, err)
+		}
+		a.ASNs[i] = fmt.Sprint(uint32(n))
+	}
+	for _, p := range append(append([]string(nil), a.Prefixes...), a.CGNAT...) {
+		switch prefix, err := netip.ParsePrefix(p); {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%q is no prefix: write 198.51.100.0/24", p))
+		case prefix != prefix.Masked():
+			errs = append(errs, fmt.Errorf("%s has host bits: write %s", p, prefix.Masked()))
+		}
+	}
+	var tlp report.TLP
+	if err := tlp.UnmarshalText([]byte(a.Shadowserver)); err != nil {
+		errs = append(errs, err)
+	}
+	a.Shadowserver = tlp.String()
+	return errors.Join(errs...)
+}
+
+// writeNode makes the directory, the config and the keys.
+func writeNode(dir string, a *answers) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", dir, plainPath(err))
+	}
+	path := filepath.Join(dir, app.FileName)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there already and stays as it is: edit it, or name another directory", path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, plainPath(err))
+	}
+	t := template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join, "quote": yamlQuote}).Parse(configText))
+	if err := errors.Join(t.Execute(f, a), f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if _, err := app.Load(path); err != nil {
+		return fmt.Errorf("the config that was written is wrong, which is a fault of Tocsin's: %w", err)
+	}
+	ring, err := keys.Open(filepath.Join(dir, "keys"))
+	if err != nil {
+		return fmt.Errorf("make the keys: %w", err)
+	}
+	for _, p := range keys.Purposes() {
+		if _, err := ring.Ensure(p, time.Now()); err != nil {
+			return fmt.Errorf("make the keys: %w", err)
+		}
+	}
+	return nil
+}
+
+// yamlQuote writes a YAML string in single quotes.
+func yamlQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// configText is the config of a new node: what was asked, and the rest as comments. docs/config.md has every key.
+const configText = `# Tocsin. Every key may be left out; docs/config.md explains them all.
+# Check a change with: tocsin config check FILE
+
+# Address and port of the one HTTP listener: health, metrics, the API. "off" opens none.
+listen: {{quote .Listen}}
+
+network:
+  # Your own networks. An address is yours when it lies in one of their prefixes, or when a table says that one of
+  # their AS numbers announces it.
+{{- if or .Name .ASNs .Prefixes}}
+  own:
+    - name: {{quote .Name}}
+{{- if .ASNs}}
+      asns: [{{join .ASNs ", "}}]
+{{- end}}
+{{- if .Prefixes}}
+      prefixes: [{{range $i, $p := .Prefixes}}{{if $i}}, {{end}}{{quote $p}}{{end}}]
+{{- end}}
+{{- else}}
+  # own:
+  #   - name: Example Net
+  #     asns: [64500]
+  #     prefixes: [198.51.100.0/24, '2001:db8::/32']
+{{- end}}
+{{- if .CGNAT}}
+    # Many lines share each of these addresses: without a port and a time they name nobody.
+    - name: {{quote (print .Name " CGNAT")}}
+      cgnat: true
+      prefixes: [{{range $i, $p := .CGNAT}}{{if $i}}, {{end}}{{quote $p}}{{end}}]
+{{- end}}
+  # Others in the partnership, with or without a node of their own.
+  # partners:
+  #   - id: north
+  #     name: North Net
+  #     asns: [64501]
+  # Files that say whose the rest of the Internet is: start,end,asn,org as CSV, MMDB, or delegated-extended.
+  # tables:
+  #   - path: prefixes.csv.gz
+
+intake:
+  # Who sends reports, and how far what they send may travel (Traffic Light Protocol 2.0). A source without a label
+  # is red: nothing of it leaves this node, and the log reminds you of it.
+  sources:
+    - name: shadowserver
+      formats: [shadowserver]
+      tlp: {{.Shadowserver}}
+    # - name: north-abuse
+    #   formats: [xarf]
+    #   tlp: amber
+  # A file that is put into the folder drop, beside this file, is a report.
+  # POST /api/v1/reports takes reports from whoever has a token. Make one:
+  #   token=$(openssl rand -hex 32); printf %s "$token" | sha256sum
+  # http:
+  #   tokens:
+  #     - name: north-abuse
+  #       sha256: ...
+
+# How long each class of data is kept.
+retention:
+  originals: 720h  # the bytes of a report as received; a replay is possible until then
+  incidents: 8760h # after closing
+  reports: 9600h   # a report's events; never shorter than incidents
+
+# PostgreSQL, when this node has outgrown SQLite in its data directory.
+# store:
+#   url: postgres://tocsin@localhost/tocsin
+`

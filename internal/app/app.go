@@ -18,6 +18,7 @@ import (
 	"tocsin/internal/desk"
 	"tocsin/internal/formats"
 	"tocsin/internal/intake"
+	"tocsin/internal/keys"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -36,6 +37,7 @@ type App struct {
 	networks *network.Networks
 	formats  formats.Tables
 	desk     *desk.Desk
+	channels channels
 	ready    atomic.Bool
 	listener net.Listener // nil until Listen
 }
@@ -59,6 +61,9 @@ func (a *App) build(ctx context.Context) error {
 	if a.data, err = OpenData(a.cfg.Data); err != nil {
 		return err
 	}
+	if err := ensureKeys(a.data.Sub("keys"), a.now()); err != nil {
+		return err
+	}
 	if a.formats, err = LoadTables(a.data.Dir); err != nil {
 		return err
 	}
@@ -75,6 +80,7 @@ func (a *App) build(ctx context.Context) error {
 		Open: a.open, Originals: originals{a.stream}, Networks: func() desk.Networks { return a.networks.Cursor() }, Store: a.store, Incidents: a.cfg.Incident,
 		Metrics: desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
+	a.openDoor()
 	a.registerLag()
 	return nil
 }
@@ -99,6 +105,9 @@ func (a *App) Close() error {
 
 // Run runs the node until ctx ends or a part of it fails. It ends in the order intake, workers, desk.
 func (a *App) Run(ctx context.Context) error {
+	if err := a.openIntake(); err != nil {
+		return err
+	}
 	return a.withDesk(ctx, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		for range workers {
@@ -132,18 +141,18 @@ func (a *App) work(ctx context.Context, it stream.Item) error {
 
 func (a *App) workItem(ctx context.Context, it stream.Item) (desk.Result, error) {
 	var res desk.Result
-	err := intake.Guard(func() error {
+	err := intake.Guard(a.log, func() error {
 		var err error
 		res, err = a.desk.Work(ctx, it.Report, it.Generation)
 		return err
 	})
-	var panicked *intake.PanicError
 	switch {
 	case err == nil:
 		return res, nil
-	case errors.As(err, &panicked):
-		a.log.Error("a report made the parser fail; it is in the quarantine", "report", it.Report.ID, "stack", panicked.Stack)
-		return res, a.refuse(ctx, it, panicked.Error())
+	case errors.Is(err, intake.ErrPanic):
+		return desk.Result{Refused: 1}, a.refuse(ctx, it, err.Error())
+	case errors.Is(err, stream.ErrBroken): // it takes no more until a restart
+		return res, fmt.Errorf("%w: %w", stream.ErrStop, err)
 	case errors.Is(err, desk.ErrNoOriginal):
 		return res, fmt.Errorf("%w: %w", stream.ErrReject, err)
 	case ctx.Err() == nil:
@@ -203,4 +212,18 @@ func (o originals) Original(ctx context.Context, id report.ID) (io.ReadCloser, e
 		return nil, desk.ErrNoOriginal
 	}
 	return r, err
+}
+
+// ensureKeys makes the keys that are not there yet: a node that was never initialised runs too.
+func ensureKeys(dir string, now time.Time) error {
+	ring, err := keys.Open(dir)
+	if err != nil {
+		return fmt.Errorf("read the keys: %w", err)
+	}
+	for _, p := range keys.Purposes() {
+		if _, err := ring.Ensure(p, now); err != nil {
+			return fmt.Errorf("make the keys: %w", err)
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"tocsin/internal/formats"
 	"tocsin/internal/incident"
 	"tocsin/internal/intake"
 	"tocsin/internal/network"
@@ -41,7 +42,7 @@ type Config struct {
 // Defaults is the config of a node that was told nothing, in a data directory.
 func Defaults(data string) Config {
 	return Config{
-		Data: data, Listen: "127.0.0.1:8420", LogLevel: "info", Network: network.Defaults(), Intake: intake.Defaults(),
+		Data: data, Listen: "127.0.0.1:8420", LogLevel: "info", Network: network.Defaults(),
 		Incident: incident.Defaults(), Retention: defaultRetention(),
 	}
 }
@@ -78,6 +79,10 @@ func Load(path string) (Config, error) {
 	} else if !filepath.IsAbs(cfg.Data) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
 	}
+	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
+	if p := cfg.Intake.Folder.Path; p != "" && !filepath.IsAbs(p) {
+		cfg.Intake.Folder.Path = filepath.Join(filepath.Dir(path), p)
+	}
 	if err := errors.Join(strict, cfg.Validate()); err != nil {
 		return Config{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -95,7 +100,7 @@ func (c *Config) Validate() error {
 	if _, err := ParseLevel(c.LogLevel); err != nil {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: "log_level: " + err.Error()})
 	}
-	errs = append(errs, c.Network.Validate(), c.Intake.Validate(), c.Incident.Validate(), c.Retention.Validate(),
+	errs = append(errs, c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.Store.Validate(), c.Stream.Validate())
 	return errors.Join(errs...)
 }

@@ -36,6 +36,14 @@ func LoadTables(dir string) (formats.Tables, error) {
 	return t, nil
 }
 
+func formatNames(t formats.Tables) []string {
+	var all []string
+	for _, f := range t.List() {
+		all = append(all, f.Name)
+	}
+	return all
+}
+
 func (a *App) limits() formats.Limits { return formats.Limits{TempDir: a.data.Sub("spool")} }
 
 // open opens a report for the desk.
@@ -59,7 +67,7 @@ func (a *App) open(doc report.Document, format string) iter.Seq2[desk.Document, 
 
 // detect returns the format of the first document inside a report that is of one; "" when none is. It reads no more
 // than it needs for that.
-func (a *App) detect(r io.Reader, name string) string {
+func (a *App) detect(name string, r io.Reader) string {
 	for m, err := range a.formats.Open(report.Document{Reader: r, Name: name, Received: a.now()}, a.limits()) {
 		if err == nil {
 			return m.Format.Name

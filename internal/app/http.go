@@ -32,7 +32,7 @@ func (a *App) mux() *http.ServeMux {
 	m.HandleFunc("GET /healthz", a.healthz)
 	m.HandleFunc("GET /readyz", a.readyz)
 	m.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}))
-	m.Handle("/api/v1/reports", a.reportsHandler())
+	m.Handle("/api/v1/reports", a.channels.http)
 	return m
 }
 

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"tocsin/internal/intake/folder"
+	"tocsin/internal/intake"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
 	"tocsin/internal/stream"
@@ -60,16 +59,15 @@ const acceptors = 8
 // Import takes files and folders through the whole pipeline and returns when all of it is committed, what an earlier
 // run left behind included.
 func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Summary, error) {
-	files, err := listFiles(paths)
-	if err != nil {
-		return Summary{}, err
-	}
 	im := &importer{app: a, opt: opt, begin: time.Now()}
-	for _, f := range files {
-		im.all += f.Size
+	for f, err := range intake.Files(ctx, paths, nil) { // also says what cannot be read before anything is begun
+		if err != nil {
+			return Summary{}, err
+		}
+		im.all += f.Info.Size()
 	}
 	im.last = im.begin
-	err = a.withDesk(ctx, func(ctx context.Context) error { return im.run(ctx, files) })
+	err := a.withDesk(ctx, func(ctx context.Context) error { return im.run(ctx, paths) })
 	if err != nil {
 		return im.sum, err
 	}
@@ -81,17 +79,6 @@ func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Su
 	tally, err := a.store.Since(ctx, im.begin)
 	s.IncidentsNew, s.IncidentsUpdated = tally.New, tally.Updated
 	return im.sum, err
-}
-
-func listFiles(paths []string) ([]folder.File, error) {
-	var files []folder.File
-	for f, err := range folder.Walk(paths...) {
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, f)
-	}
-	return files, nil
 }
 
 type importer struct {
@@ -106,14 +93,14 @@ type importer struct {
 	accepted int64
 }
 
-func (im *importer) run(ctx context.Context, files []folder.File) error {
+func (im *importer) run(ctx context.Context, paths []string) error {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	w, working := errgroup.WithContext(working)
 	for range workers {
 		w.Go(func() error { return im.app.stream.Work(working, im.work) })
 	}
-	err := im.accept(working, files)
+	err := im.accept(working, paths)
 	if err == nil { // one more worker, which ends when nothing is open any more
 		err = im.app.stream.Drain(working, im.work)
 	}
@@ -124,14 +111,20 @@ func (im *importer) run(ctx context.Context, files []folder.File) error {
 	return err
 }
 
-func (im *importer) accept(ctx context.Context, files []folder.File) error {
+func (im *importer) accept(ctx context.Context, paths []string) error {
 	g, accepting := errgroup.WithContext(ctx)
 	g.SetLimit(acceptors)
-	for _, f := range files {
-		if accepting.Err() != nil {
+	for file, err := range intake.Files(accepting, paths, nil) {
+		if err != nil {
+			g.Go(func() error { return err })
 			break
 		}
-		g.Go(func() error { return im.file(accepting, f) })
+		f, err := file.Open()
+		if err != nil {
+			g.Go(func() error { return err })
+			break
+		}
+		g.Go(func() error { return im.file(accepting, file, f) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -139,29 +132,23 @@ func (im *importer) accept(ctx context.Context, files []folder.File) error {
 	return context.Cause(ctx)
 }
 
-// file makes one file durable.
-func (im *importer) file(ctx context.Context, file folder.File) error {
-	f, err := os.Open(file.Path)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", file.Path, err)
-	}
+// file makes one file durable, and closes it.
+func (im *importer) file(ctx context.Context, file intake.File, f *os.File) error {
 	defer f.Close()
-	rep, err := im.app.describe(f, file.Name, im.opt)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", file.Path, err)
-	}
-	accepted, duplicate, err := im.app.stream.Accept(ctx, rep, f)
+	got, err := im.app.channels.door.Accept(ctx, intake.Delivery{
+		Channel: intake.ChannelImport, Reporter: im.opt.Reporter, Name: file.Name(), Format: im.opt.Format,
+	}, f)
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", file.Path, err)
 	}
+	duplicate := got.Duplicate
 	if duplicate {
 		// Known, but left behind by a run that was killed: it is worked now, and no duplicate.
-		row, err := im.app.store.Report(ctx, accepted.ID)
-		done := err == nil && row.State != report.StateWorking
+		row, err := im.app.store.Report(ctx, got.Report.ID)
 		if err != nil && !errors.Is(err, store.ErrNoReport) {
 			return err
 		}
-		duplicate = done
+		duplicate = err == nil && row.State != report.StateWorking
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -169,24 +156,11 @@ func (im *importer) file(ctx context.Context, file folder.File) error {
 	if duplicate {
 		im.sum.Duplicates++
 	}
-	im.accepted += file.Size
+	im.accepted += file.Info.Size()
 	if im.opt.Progress != nil {
 		im.opt.Progress(im.accepted, im.all)
 	}
 	return nil
-}
-
-// describe says from whom a file is, and leaves f at its beginning.
-func (a *App) describe(f *os.File, name string, opt ImportOptions) (report.Report, error) {
-	rep := report.Report{Channel: "import", Name: name, Format: opt.Format, ReceivedAt: a.now()}
-	found := opt.Format
-	if found == "" {
-		found = a.detect(f, name)
-	}
-	src := a.cfg.Intake.Import(opt.Reporter, found)
-	rep.Reporter, rep.TLP = src.Name, src.TLP
-	_, err := f.Seek(0, io.SeekStart)
-	return rep, err
 }
 
 // work works one item and counts it. A disk that is full ends the import: there is nobody to free it meanwhile.

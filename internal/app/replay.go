@@ -20,7 +20,7 @@ func (a *App) Replay(ctx context.Context, ids []report.ID) (Summary, error) {
 	}
 	im := &importer{app: a, begin: time.Now()}
 	for _, r := range rows {
-		err := a.stream.Requeue(ctx, stream.Item{Report: r.Report, Generation: r.Generation + 1})
+		err := a.stream.Requeue(ctx, r.Report, r.Generation+1)
 		switch {
 		case errors.Is(err, stream.ErrNotFound):
 			return im.sum, fmt.Errorf("report %s cannot be replayed: its original is past its end date (retention.originals) and was deleted", r.ID)

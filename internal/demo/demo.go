@@ -145,7 +145,7 @@ func config(w *world.World, dir, addr, token string) app.Config {
 	}
 	cfg.Intake.Sources = nil
 	for _, r := range w.Reporters() {
-		cfg.Intake.Sources = append(cfg.Intake.Sources, intake.Source{Name: r.Name, TLP: r.TLP})
+		cfg.Intake.Sources = append(cfg.Intake.Sources, intake.Source{Name: r.Name, TLP: &r.TLP})
 	}
 	sum := sha256.Sum256([]byte(token))
 	cfg.Intake.HTTP.Tokens = []intake.Token{{Name: w.Reporters()[0].Name, SHA256: hex.EncodeToString(sum[:])}}

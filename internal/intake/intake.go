@@ -1,6 +1,5 @@
 // Package intake takes reports in: it decides who sent each one and how far it may travel, and hands it to the
-// stream. Each channel is a folder below this one. The package also keeps what could not be read within a person's
-// reach (quarantine.go).
+// stream. Each channel is a folder below this one.
 package intake
 
 import (

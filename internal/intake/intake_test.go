@@ -2,7 +2,6 @@ package intake_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"iter"
@@ -136,85 +135,3 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// store is a quarantine in memory.
-type store struct {
-	all     []intake.Quarantined
-	dropped map[report.ID]time.Time
-}
-
-func (s *store) List(context.Context) iter.Seq2[intake.Quarantined, error] {
-	return func(yield func(intake.Quarantined, error) bool) {
-		for _, q := range s.all {
-			if _, gone := s.dropped[q.Report.ID]; !gone && !yield(q, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (s *store) Get(ctx context.Context, id report.ID) (intake.Quarantined, error) {
-	for q := range s.List(ctx) {
-		if q.Report.ID == id {
-			return q, nil
-		}
-	}
-	return intake.Quarantined{}, intake.ErrNotQuarantined
-}
-
-func (s *store) MarkDropped(_ context.Context, id report.ID, at time.Time) error {
-	s.dropped[id] = at
-	return nil
-}
-
-type queue struct {
-	got []string
-	err error
-}
-
-func (q *queue) Requeue(_ context.Context, rep report.Report, generation int) error {
-	if q.err == nil {
-		q.got = append(q.got, rep.Name+strings.Repeat("'", generation))
-	}
-	return q.err
-}
-
-func TestQuarantine(t *testing.T) {
-	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	a := intake.Quarantined{Report: report.Report{ID: report.NewID(now), Name: "a"}, Reason: "row 3: no time", Rows: 1, At: now}
-	b := intake.Quarantined{Report: report.Report{ID: report.NewID(now), Name: "b"}, Reason: "not a report", Rows: 1, Generation: 1, At: now}
-	st, qu := &store{[]intake.Quarantined{a, b}, map[report.ID]time.Time{}}, &queue{}
-	q := &intake.Quarantine{Store: st, Queue: qu, Now: func() time.Time { return now }}
-	for _, in := range []intake.Quarantined{a, b} {
-		if err := q.Replay(t.Context(), in.Report.ID); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if d := cmp.Diff([]string{"a'", "b''"}, qu.got); d != "" {
-		t.Errorf("replayed otherwise than as the next generation:\n%s", d)
-	}
-	if err := q.Drop(t.Context(), a.Report.ID); err != nil {
-		t.Fatal(err)
-	}
-	if !st.dropped[a.Report.ID].Equal(now) {
-		t.Error("not marked as dropped")
-	}
-	var left []intake.Quarantined
-	for in, err := range q.List(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		left = append(left, in)
-	}
-	if d := cmp.Diff([]intake.Quarantined{b}, left); d != "" {
-		t.Error(d)
-	}
-	for what, err := range map[string]error{"drop": q.Drop(t.Context(), a.Report.ID), "replay": q.Replay(t.Context(), a.Report.ID)} {
-		if !errors.Is(err, intake.ErrNotQuarantined) {
-			t.Errorf("%s of what is gone: %v", what, err)
-		}
-	}
-	qu.err = errors.New("the original is gone")
-	if err := q.Replay(t.Context(), b.Report.ID); !errors.Is(err, qu.err) {
-		t.Errorf("a replay that cannot be: %v", err)
-	}
-}
