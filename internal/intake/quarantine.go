@@ -20,7 +20,7 @@ type Quarantined struct {
 	At         time.Time // when that work ended
 }
 
-// ErrNotQuarantined: nothing of this report is in the quarantine.
+// ErrNotQuarantined says that nothing of this report is in the quarantine.
 var ErrNotQuarantined = errors.New("nothing of this report is in the quarantine: `tocsin quarantine list` shows what is")
 
 // QuarantineStore holds what is quarantined.

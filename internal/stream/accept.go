@@ -97,7 +97,7 @@ func (s *Stream) keep(ctx context.Context, up *upload, rep *report.Report, r io.
 func (s *Stream) lookAhead(ctx context.Context, rep report.Report, first []byte, r io.ReadSeeker) (earlier report.Report, found bool, err error) {
 	at, err := r.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return report.Report{}, false, nil //nolint:nilerr // a pipe: it is read once
+		return report.Report{}, false, nil // a pipe: it is read once
 	}
 	h := sha256.New()
 	h.Write(first)
@@ -249,7 +249,7 @@ func (s *Stream) space(n int64) error {
 	if err != nil {
 		return fmt.Errorf("look for free space in %s: %w", s.dir, err)
 	}
-	if free < reserve+uint64(n) { //nolint:gosec // a size is not negative
+	if free < reserve+uint64(n) {
 		return fmt.Errorf("%w (%s has %d MiB left, %d MiB are kept free)", ErrFull, s.dir, free>>20, reserve>>20)
 	}
 	return nil

@@ -127,7 +127,7 @@ func ended(ctx context.Context, err error) error {
 		return cause
 	}
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is the ordinary end
 	}
 	return err
 }
@@ -166,7 +166,7 @@ func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, e
 func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(context.Context, Item) error) error {
 	it, err := decodeItem(m.Data())
 	if meta, merr := m.Metadata(); merr == nil {
-		it.Attempt = int(min(meta.NumDelivered, 1<<30)) //nolint:gosec // bounded
+		it.Attempt = int(min(meta.NumDelivered, 1<<30))
 	}
 	if err != nil {
 		err = errors.Join(err, ErrReject) // written by a program that we do not understand
@@ -259,7 +259,7 @@ func (s *Stream) Lag(ctx context.Context) (pending int, oldest time.Time, err er
 	if info.State.Msgs == 0 {
 		return 0, time.Time{}, nil
 	}
-	return int(info.State.Msgs), info.State.FirstTime.UTC(), nil //nolint:gosec // far below
+	return int(info.State.Msgs), info.State.FirstTime.UTC(), nil
 }
 
 // isOpen reports whether the report has a work item.
