@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"iter"
 	"log/slog"
 	"strings"
 	"testing"
@@ -17,14 +16,12 @@ import (
 	"tocsin/internal/report"
 )
 
-func label(l report.TLP) *report.TLP { return &l }
-
 func sources() []intake.Source {
 	return []intake.Source{
-		{Name: "csirt", TLP: label(report.TLPGreen), Formats: []string{"xarf", "arf"}, Channel: "import"},
-		{Name: "north", TLP: label(report.TLPAmberStrict), Formats: []string{"xarf"}, Folder: "nord"},
+		{Name: "csirt", TLP: new(report.TLPGreen), Formats: []string{"xarf", "arf"}, Channel: "import"},
+		{Name: "north", TLP: new(report.TLPAmberStrict), Formats: []string{"xarf"}, Folder: "nord"},
 		{Name: "south"},
-		{Name: "red", TLP: label(report.TLPRed)},
+		{Name: "red", TLP: new(report.TLPRed)},
 	}
 }
 
@@ -134,4 +131,3 @@ func TestGuard(t *testing.T) {
 		t.Errorf("a panic of the runtime became %v", err)
 	}
 }
-

@@ -97,7 +97,7 @@ func (s *Stream) keep(ctx context.Context, up *upload, rep *report.Report, r io.
 func (s *Stream) lookAhead(ctx context.Context, rep report.Report, first []byte, r io.ReadSeeker) (earlier report.Report, found bool, err error) {
 	at, err := r.Seek(0, io.SeekCurrent)
 	if err != nil {
-		return report.Report{}, false, nil
+		return report.Report{}, false, nil // a pipe: it is read once
 	}
 	h := sha256.New()
 	h.Write(first)
@@ -206,11 +206,6 @@ func (s *Stream) discard(ctx context.Context, id report.ID) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
 	if err := s.originals.Purge(ctx, jetstream.WithPurgeSubject(s.originalSubject(id))); err != nil {
-		s.dirty.Store(true)
-		s.log.Debug("remove an unused original", "report", id, "err", err)
-		return // a file goes after what names it
-	}
-	if err := s.removeFile(id); err != nil {
 		s.dirty.Store(true)
 		s.log.Debug("remove an unused original", "report", id, "err", err)
 	}

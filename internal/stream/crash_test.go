@@ -111,7 +111,7 @@ func TestKilledAtRandom(t *testing.T) {
 	tr := &tracker{accepted: map[uint64]report.ID{}, worked: map[report.ID]bool{}}
 	var first uint64
 	for range rounds {
-		cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // the test binary itself
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		cmd.Env = append(os.Environ(), victimDir+"="+dir, fmt.Sprintf("%s=%d", victimFirst, first))
 		cmd.Stderr = os.Stderr
 		out, err := cmd.StdoutPipe()
@@ -217,7 +217,7 @@ func (tr *tracker) check(t *testing.T, dir string, last uint64) {
 
 func TestDiskFullWhileWriting(t *testing.T) {
 	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // the test binary itself
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), victimDir+"="+dir, victimFirst+"=0", victimLimit+"=3000000")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -270,7 +270,7 @@ func TestFullDiskIsRefusedBefore(t *testing.T) {
 
 func TestReadOnlyDirectory(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // read-only is the point
+	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	err := asNobody(func() error {

@@ -127,7 +127,7 @@ func ended(ctx context.Context, err error) error {
 		return cause
 	}
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is the ordinary end
 	}
 	return err
 }

@@ -76,7 +76,7 @@ func New(cfg intake.Folder, path string, door *intake.Door, log *slog.Logger) (*
 
 func (f *Folder) unwatch() {
 	if f.watch != nil {
-		f.watch.Close()
+		_ = f.watch.Close() // nothing is lost with it
 		f.watch = nil
 	}
 }
@@ -144,7 +144,7 @@ func (f *Folder) scan(ctx context.Context) time.Duration {
 		}
 	}
 	f.forget(here)
-	f.expire()
+	f.expire(ctx)
 	return again
 }
 
@@ -295,7 +295,7 @@ func (f *Folder) forget(here map[string]bool) {
 }
 
 // expire removes the days of done that have passed their end date (DESIGN.md §8.11).
-func (f *Folder) expire() {
+func (f *Folder) expire(ctx context.Context) {
 	done := filepath.Join(f.path, intake.DoneFolder)
 	days, err := os.ReadDir(done)
 	if err != nil {
@@ -308,10 +308,13 @@ func (f *Folder) expire() {
 			continue
 		}
 		n := 0
-		for _, err := range intake.Files(context.Background(), []string{filepath.Join(done, d.Name())}, nil) {
+		for _, err := range intake.Files(ctx, []string{filepath.Join(done, d.Name())}, nil) {
 			if err == nil {
 				n++
 			}
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		if err := os.RemoveAll(filepath.Join(done, d.Name())); err != nil {
 			f.log.Warn("a day of taken files has passed its end date and cannot be removed", "day", d.Name(), "err", err)

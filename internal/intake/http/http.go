@@ -125,8 +125,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (intake.Receipt, 
 	defer body.Close()
 	got, err := h.door.Accept(r.Context(), d, body)
 	if err != nil {
-		return intake.Receipt{}, &failure{http.StatusServiceUnavailable,
-			"the report could not be stored, so it was not accepted: try again later", err}
+		return intake.Receipt{}, notStored(err)
 	}
 	return got, nil
 }
@@ -233,7 +232,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (received, err
 	}
 	f, err := os.CreateTemp(h.spool, spooled)
 	if err != nil {
-		return nil, cannotSpool(err)
+		return nil, notStored(err)
 	}
 	t := temporary{f}
 	if _, err = f.Write(head); err == nil {
@@ -246,7 +245,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) (received, err
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
-		return nil, errors.Join(cannotSpool(err), t.Close())
+		return nil, errors.Join(notStored(err), t.Close())
 	}
 	return t, nil
 }
@@ -280,7 +279,7 @@ func (h *Handler) tooLarge() error {
 		" bytes, the most that this node takes: send it in parts, each with its header line")
 }
 
-func cannotSpool(err error) error {
+func notStored(err error) error {
 	return &failure{http.StatusServiceUnavailable, "the report could not be stored, so it was not accepted: try again later", err}
 }
 

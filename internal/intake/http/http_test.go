@@ -3,7 +3,6 @@ package http_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -308,18 +307,5 @@ func TestNewRemovesWhatACrashLeft(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"other"}, left); d != "" || err != nil {
 		t.Error(d, err)
-	}
-}
-
-func TestRequestGoneIsNoFault(t *testing.T) {
-	n := start(t, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, n.url, strings.NewReader("x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := http.DefaultClient.Do(req); err == nil {
-		t.Error("an answer to nobody")
 	}
 }
