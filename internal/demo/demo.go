@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,16 +133,13 @@ func config(w *world.World, dir, addr, token string) app.Config {
 	cfg.Listen = addr
 	nets := w.Networks()
 	cfg.Network.Tables = []network.TableFile{{Path: filepath.Join(dir, "prefixes.csv")}}
-	cfg.Network.Own = []network.Own{{Name: nets.Own.Name, Prefixes: nets.Own.Prefixes, ASNs: []network.ASN{network.ASN(nets.Own.ASN)}, Abuse: nets.Own.Abuse, Country: nets.Own.CC}}
-	if len(nets.Own.CGNAT) > 0 {
-		cfg.Network.Own = append(cfg.Network.Own, network.Own{Name: nets.Own.Name + " CGNAT", Prefixes: nets.Own.CGNAT, CGNAT: true})
-	}
+	cfg.Network.Own = ownNetworks(nets.Own)
 	for _, p := range nets.Partners {
-		one := network.Partner{ID: p.ID, Name: p.Name, Prefixes: p.Prefixes, Abuse: p.Abuse, Country: p.CC}
-		if p.ASN != 0 {
-			one.ASNs = []network.ASN{network.ASN(p.ASN)}
+		if len(p.Prefixes) > 0 || p.ASN != 0 { // a CSIRT or an association may have no network
+			cfg.Network.Partners = append(cfg.Network.Partners, network.Partner{
+				ID: p.ID, Name: p.Name, Prefixes: p.Prefixes, ASNs: asns(p), Abuse: p.Abuse, Country: p.CC,
+			})
 		}
-		cfg.Network.Partners = append(cfg.Network.Partners, one)
 	}
 	cfg.Intake.Sources = nil
 	for _, r := range w.Reporters() {
@@ -151,6 +149,28 @@ func config(w *world.World, dir, addr, token string) app.Config {
 	cfg.Intake.HTTP.Tokens = []intake.Token{{Name: w.Reporters()[0].Name, SHA256: hex.EncodeToString(sum[:])}}
 	cfg.Intake.Folder.Path = filepath.Join(dir, "drop")
 	return cfg
+}
+
+// ownNetworks is the provider's own: what one line has to itself, and what many share.
+func ownNetworks(n world.Network) []network.Own {
+	var single []netip.Prefix
+	for _, p := range n.Prefixes {
+		if !slices.Contains(n.CGNAT, p) {
+			single = append(single, p)
+		}
+	}
+	own := []network.Own{{Name: n.Name, Prefixes: single, ASNs: asns(n), Abuse: n.Abuse, Country: n.CC}}
+	if len(n.CGNAT) > 0 {
+		own = append(own, network.Own{Name: n.Name + " CGNAT", Prefixes: n.CGNAT, CGNAT: true, Abuse: n.Abuse, Country: n.CC})
+	}
+	return own
+}
+
+func asns(n world.Network) []network.ASN {
+	if n.ASN == 0 {
+		return nil
+	}
+	return []network.ASN{network.ASN(n.ASN)}
 }
 
 // table prints what came of it.
@@ -174,21 +194,22 @@ func table(ctx context.Context, a *app.App, sum app.Summary, out io.Writer) erro
 	}
 	fmt.Fprintln(out)
 	t = tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "incidents by kind\t")
+	const kindWidth = 42 // the longest kind; the writer aligns to the right, names stand on the left
+	fmt.Fprintf(t, "%-*s\t", kindWidth, "incidents by kind")
 	for _, s := range incident.States() {
 		fmt.Fprintf(t, "%s\t", s)
 	}
 	fmt.Fprintln(t, "all\t")
 	total := 0
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
-		fmt.Fprintf(t, "%s\t", k)
+		fmt.Fprintf(t, "%-*s\t", kindWidth, k)
 		for _, s := range incident.States() {
 			fmt.Fprintf(t, "%d\t", count[row{k, string(s)}])
 		}
 		fmt.Fprintf(t, "%d\t\n", kinds[k])
 		total += kinds[k]
 	}
-	fmt.Fprintf(t, "all\t")
+	fmt.Fprintf(t, "%-*s\t", kindWidth, "all")
 	for _, s := range incident.States() {
 		n := 0
 		for k := range kinds {
