@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -46,5 +45,3 @@ read to the last commit.`,
 	}
 	return cmd
 }
-
-var _ = os.Stderr

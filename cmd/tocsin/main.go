@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -16,7 +17,16 @@ import (
 	"tocsin/internal/app"
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// gcPercent is how much garbage may lie beside what is in use. Chunks are large and short-lived, so half of Go's own
+// default costs 2 % of speed and saves a sixth of the memory (docs/bench).
+const gcPercent = 50
 
 // Exit codes of every command.
 const (

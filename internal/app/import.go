@@ -59,7 +59,7 @@ const acceptors = 8
 // Import takes files and folders through the whole pipeline and returns when all of it is committed, what an earlier
 // run left behind included.
 func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Summary, error) {
-	im := &importer{app: a, opt: opt, begin: time.Now()}
+	im := &importer{app: a, opt: opt, begin: time.Now(), clock: a.now().UTC().Truncate(time.Microsecond)}
 	for f, err := range intake.Files(ctx, paths, nil) { // also says what cannot be read before anything is begun
 		if err != nil {
 			return Summary{}, err
@@ -85,6 +85,7 @@ type importer struct {
 	app   *App
 	opt   ImportOptions
 	begin time.Time
+	clock time.Time // the node's own time at begin
 
 	mu       sync.Mutex // guards all below; held for a few additions
 	sum      Summary
@@ -142,8 +143,8 @@ func (im *importer) file(ctx context.Context, file intake.File, f *os.File) erro
 		return fmt.Errorf("keep %s: %w", file.Path, err)
 	}
 	duplicate := got.Duplicate
-	if duplicate {
-		// Known, but left behind by a run that was killed: it is worked now, and no duplicate.
+	if duplicate && got.Report.ReceivedAt.Before(im.clock) {
+		// Known from before, but perhaps left behind by a run that was killed: it is worked now, and no duplicate.
 		row, err := im.app.store.Report(ctx, got.Report.ID)
 		if err != nil && !errors.Is(err, store.ErrNoReport) {
 			return err
