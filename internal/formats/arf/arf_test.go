@@ -193,3 +193,14 @@ func TestBigReport(t *testing.T) {
 		}
 	}
 }
+
+// TestManyFields: a field repeated a quarter of a million times takes no time worth a word.
+func TestManyFields(t *testing.T) {
+	text := strings.Replace(fmt.Sprintf(complaint, "Sun, 01 Mar 2026 10:00:00 +0000", "a@example.com"),
+		"Version: 1\n", "Version: 1\n"+strings.Repeat("X:y\n", 250000), 1)
+	for e, err := range arf.Parse(report.Document{Reader: strings.NewReader(text)}) {
+		if err != nil || len(e.Detail("x")) != 2*250000-1 {
+			t.Errorf("%d bytes, %v", len(e.Detail("x")), err)
+		}
+	}
+}
