@@ -61,12 +61,12 @@ func parseLines(doc report.Document) iter.Seq2[report.Event, error] {
 }
 
 // opened tells what Open yields, a line each: "INDEX NAME [SUBJECT] format: domains" or "INDEX NAME: error".
-func opened(t testing.TB, doc report.Document, lim formats.Limits) []string {
+func opened(t testing.TB, doc report.Document) []string {
 	t.Helper()
 	doc.Received = received
 	var all []string
 	last := -1
-	for m, err := range formats.OpenWith(lines(), doc, lim) {
+	for m, err := range formats.OpenWith(lines(), doc, formats.Limits{}) {
 		if m.Index <= last {
 			t.Fatalf("index %d comes after %d", m.Index, last)
 		}
@@ -234,10 +234,10 @@ func TestOpen(t *testing.T) {
 			for i := range c.want { // the message names the formats of the table that is open
 				c.want[i] = strings.ReplaceAll(c.want[i], "arf, xarf, shadowserver", formats.Tables{}.Names())
 			}
-			if diff := cmp.Diff(c.want, opened(t, doc(strings.NewReader(c.input)), formats.Limits{})); diff != "" {
+			if diff := cmp.Diff(c.want, opened(t, doc(strings.NewReader(c.input)))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			slow := opened(t, doc(iotest.OneByteReader(strings.NewReader(c.input))), formats.Limits{})
+			slow := opened(t, doc(iotest.OneByteReader(strings.NewReader(c.input))))
 			if diff := cmp.Diff(c.want, slow); diff != "" {
 				t.Errorf("a byte at a time (-want +got):\n%s", diff)
 			}
@@ -246,7 +246,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestOpenGzipName(t *testing.T) {
-	got := opened(t, report.Document{Reader: strings.NewReader(gzipped(two)), Name: "mail/scan_telnet.csv.gz"}, formats.Limits{})
+	got := opened(t, report.Document{Reader: strings.NewReader(gzipped(two)), Name: "mail/scan_telnet.csv.gz"})
 	if len(got) != 1 || !strings.HasPrefix(got[0], "1 mail/scan_telnet.csv.gz/scan_telnet.csv ") {
 		t.Errorf("got %q", got)
 	}
@@ -315,7 +315,7 @@ func TestOpenDamaged(t *testing.T) {
 func TestOpenEncryptedZip(t *testing.T) {
 	b := []byte(zipped("secret.csv", two, "open.csv", two))
 	b[bytes.Index(b, []byte("PK\x01\x02"))+8] |= 1 // APPNOTE.TXT §4.4.4: general purpose bit 0
-	got := opened(t, report.Document{Reader: bytes.NewReader(b), Name: "in"}, formats.Limits{})
+	got := opened(t, report.Document{Reader: bytes.NewReader(b), Name: "in"})
 	want := "1 in/secret.csv: the zip member is encrypted: ask the sender for it without a password"
 	if len(got) != 2 || got[0] != want || !strings.HasPrefix(got[1], "2 in/open.csv lines:") {
 		t.Errorf("got %q", got)
@@ -345,14 +345,15 @@ func TestOpenLimits(t *testing.T) {
 	for range 50 {
 		parts = append(parts, prose)
 	}
-	bomb := gzipped(two + strings.Repeat("\n", 64<<20))
+	blank := strings.Repeat(strings.Repeat(" ", 1<<16)+"\n", 40<<4)
+	bomb := gzipped(two + blank)
 	for _, c := range []struct {
 		name, input string
 		lim         formats.Limits
 		want        string
 	}{
 		{"gzip bomb", bomb, formats.Limits{}, "gzip data unpacks to more than 300 times its size"},
-		{"zip bomb", zipped("b.csv", two+strings.Repeat("\n", 64<<20)), formats.Limits{}, "zip member unpacks to more than 300 times its size"},
+		{"zip bomb", zipped("b.csv", two+blank), formats.Limits{}, "zip member unpacks to more than 300 times its size"},
 		{"bomb in a zip in a mail", mixed("Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
 			in64(zipped("b.gz", bomb))), formats.Limits{}, "gzip data unpacks to more than 300 times its size"},
 		{"bytes in all", zipped("a", two, "b", two, "c", two), formats.Limits{Bytes: 40}, "unpacks to more than 40 bytes: send it in several"},
@@ -384,7 +385,7 @@ func TestOpenLimits(t *testing.T) {
 			}
 		})
 	}
-	if got := opened(t, report.Document{Reader: strings.NewReader(deepMail(49)), Name: "in"}, formats.Limits{}); len(got) != 1 ||
+	if got := opened(t, report.Document{Reader: strings.NewReader(deepMail(49)), Name: "in"}); len(got) != 1 ||
 		!strings.HasSuffix(got[0], "lines: a.example b.example") {
 		t.Errorf("a mail 49 deep: %q", got)
 	}
@@ -469,16 +470,19 @@ func (r *repeating) Read(p []byte) (int, error) {
 // TestOpenHugeMail reads a mail of 2 GiB: what it allocates does not depend on the size.
 func TestOpenHugeMail(t *testing.T) {
 	line := strings.Repeat("QUJD", 19) + "\r\n"
-	for _, c := range []struct{ name, header, text string }{
-		{"prose", "Type: text/plain\r\n\r\n", line},
-		{"image in base64", "Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n", line},
-		{"one line", "Type: image/png\r\n\r\n", "x"},
+	for _, c := range []struct {
+		name, header, text string
+		size               int64
+	}{
+		{"prose", "Type: text/plain\r\n\r\n", line, 2 << 30},
+		{"image in base64", "Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n", line, 256 << 20},
+		{"one line", "Type: image/png\r\n\r\n", "x", 256 << 20},
 	} {
 		head, tail, _ := strings.Cut(mixed(c.header+"HERE", "Type: text/csv\r\n\r\n"+two), "HERE")
-		in := io.MultiReader(strings.NewReader(head), &repeating{strings.Repeat(c.text, 64<<10/len(c.text)), 2 << 30}, strings.NewReader(tail))
+		in := io.MultiReader(strings.NewReader(head), &repeating{strings.Repeat(c.text, 64<<10/len(c.text)), c.size}, strings.NewReader(tail))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		got := opened(t, report.Document{Reader: in, Name: "in"}, formats.Limits{})
+		got := opened(t, report.Document{Reader: in, Name: "in"})
 		runtime.ReadMemStats(&after)
 		if diff := cmp.Diff([]string{"2 in/part-2 [daily] lines: a.example b.example"}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
