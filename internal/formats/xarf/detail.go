@@ -9,6 +9,8 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"tocsin/internal/report"
 )
 
@@ -101,7 +103,9 @@ func (b *builder) detail(j int) {
 	case v.end == j+1:
 		n.add(b.path, "", []byte("{}"))
 	case v.kind == list && v.end-j-1 > maxPlain && b.count(j) == v.end-j-1 && !b.anyUsed(j):
-		n.add(b.path, "", v.text)
+		flat := jsontext.Value(bytes.Clone(v.text))
+		flat.Compact() // never fails: it was read before
+		n.add(b.path, "", flat)
 	default:
 		b.details(j)
 	}

@@ -1,5 +1,41 @@
 package xarf
 
+import "encoding/json"
+
+// Decode returns the tree of one object as encoding/json would.
+func Decode(raw []byte) (v any, wrong string) {
+	var t tree
+	if wrong := t.read(raw); wrong != "" {
+		return nil, wrong
+	}
+	var at func(i int) any
+	at = func(i int) any {
+		v := t.v[i]
+		switch v.kind {
+		case object:
+			m := map[string]any{}
+			for j := i + 1; j < v.end; j = t.v[j].end {
+				m[string(t.v[j].name)] = at(j)
+			}
+			return m
+		case list:
+			all := []any{}
+			for j := i + 1; j < v.end; j = t.v[j].end {
+				all = append(all, at(j))
+			}
+			return all
+		case text:
+			return string(v.text)
+		case number:
+			return json.Number(v.text)
+		case boolean:
+			return string(v.text) == "true"
+		}
+		return nil
+	}
+	return at(0), ""
+}
+
 // Verdict returns what the rules find broken in one report, which is nothing where its schema would accept it.
 func Verdict(raw []byte) []string {
 	b := &builder{}

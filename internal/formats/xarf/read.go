@@ -64,8 +64,10 @@ func (r *reader) next() (raw []byte, wrong string, err error) {
 
 // skipBOM drops a byte order mark, which RFC 8259 §8.1 lets readers ignore.
 func (r *reader) skipBOM() (wrong string) {
-	r.src.peek()
-	head := r.src.buf[r.src.pos:r.src.end]
+	for r.src.end < 3 && r.src.fill() {
+		continue
+	}
+	head := r.src.buf[:r.src.end]
 	switch {
 	case bytes.HasPrefix(head, []byte("\xef\xbb\xbf")):
 		r.src.pos += 3
@@ -86,13 +88,16 @@ func (r *reader) object() (raw []byte, wrong string, err error) {
 	read := r.dec.UnreadBuffer()
 	if err == nil {
 		r.src.back(len(read))
+		if len(raw) > maxBytes {
+			return nil, tooLong, nil
+		}
 		return raw, "", nil
 	}
 	var m matcher
 	if errors.Is(err, errTooLong) {
 		m.all(read)
 		r.resync(m, false)
-		return nil, fmt.Sprintf("the report is longer than %d MiB: split it or shorten its evidence", maxBytes>>20), nil
+		return nil, tooLong, nil
 	}
 	var bad *jsontext.SyntacticError
 	switch {
@@ -105,17 +110,22 @@ func (r *reader) object() (raw []byte, wrong string, err error) {
 	m.all(read[:at])
 	r.src.back(len(read) - at)
 	r.resync(m, true)
-	return nil, fmt.Sprintf("the report is not JSON: %s at its byte %d", syntaxFault(bad), at+1), nil
+	return nil, syntaxFault(bad, at), nil
 }
 
-// syntaxFault is what the decoder says, in words for the sender.
-func syntaxFault(bad *jsontext.SyntacticError) string {
+// syntaxFault is what the decoder says, in words for the sender. Its own limit of depth lies above ours.
+func syntaxFault(bad *jsontext.SyntacticError, at int) string {
 	s := strings.TrimPrefix(bad.Err.Error(), "jsontext: ")
 	if strings.Contains(s, "exceeded max depth") {
-		return fmt.Sprintf("objects and lists stand inside each other more than %d deep", maxDepth)
+		return tooDeep
 	}
-	return s
+	return fmt.Sprintf("the report is not JSON: %s at its byte %d", s, at+1)
 }
+
+var (
+	tooLong = fmt.Sprintf("the report is longer than %d MiB: split it or shorten its evidence", maxBytes>>20)
+	tooDeep = fmt.Sprintf("objects and lists stand inside each other more than %d deep", maxDepth)
+)
 
 // resync moves on to where the broken object ends by its brackets or, with lines, to the first line that begins
 // with a brace, whichever comes first.
@@ -231,7 +241,7 @@ func (s *source) fill() bool {
 
 // Read implements io.Reader for the decoder.
 func (s *source) Read(p []byte) (int, error) {
-	if s.given > maxBytes {
+	if s.given > maxBytes+chunk {
 		return 0, errTooLong
 	}
 	if s.pos == s.end && !s.fill() {

@@ -69,6 +69,9 @@ func (b *builder) legacySource() (wrong string) {
 // address that cannot be one host's.
 func (b *builder) identify(id string) (understood bool, why string) {
 	s := &b.event.Subject
+	if id = strings.TrimSpace(id); id == "" {
+		return false, "says nothing"
+	}
 	if a, err := netip.ParseAddr(id); err == nil {
 		if a.Zone() != "" {
 			return false, "has a zone, which means nothing to others: leave it out"
@@ -125,13 +128,14 @@ func (b *builder) identifyName(id string) bool {
 	return d != ""
 }
 
-// likeAddress reports whether somebody meant an address: nothing but digits and dots, or hexadecimal digits with
-// colons.
+// likeAddress reports whether somebody meant an address: nothing but digits and dots, hexadecimal digits with
+// colons, or two colons side by side.
 func likeAddress(s string) bool {
 	if strings.Trim(s, "0123456789.") == "" {
 		return strings.Contains(s, ".")
 	}
-	return strings.Count(s, ":") > 1 && strings.Trim(s, "0123456789abcdefABCDEF:.") == ""
+	return strings.Count(s, ":") > 1 && strings.Trim(s, "0123456789abcdefABCDEF:.") == "" ||
+		strings.Contains(s, "::") && !strings.ContainsAny(s, " /@")
 }
 
 // telephone writes a number as RFC 3966 §3 does, "" when it is none.

@@ -110,7 +110,7 @@ func (p *parser) value(name []byte, depth int) {
 
 func (p *parser) nested(name []byte, open byte, depth int) {
 	if depth > maxDepth {
-		p.fail("objects and lists stand inside each other more than %d deep", maxDepth)
+		p.fail("%s", tooDeep)
 		return
 	}
 	self, start, kind := len(p.v), p.pos, list

@@ -45,10 +45,10 @@ func Detect(_ report.Document, head []byte) bool {
 	switch {
 	case has["xarf_version"]:
 		return true
-	case has["ReporterInfo"]:
-		return has["Version"] || has["Report"] || has["Disclosure"]
 	case has["Version"]:
-		return has["Report"] && has["Disclosure"]
+		return has["ReporterInfo"] || has["Report"]
+	case has["ReporterInfo"]:
+		return has["Report"] || has["Disclosure"]
 	}
 	return has["source_identifier"] && has["category"] && (has["reporter"] || has["report_id"])
 }
@@ -162,10 +162,11 @@ func (b *builder) v4Lacks(known bool) []string {
 		lacks = append(lacks, "category is missing")
 	case v4Meanings[b.str(category)] == nil:
 		lacks = append(lacks, "category "+show(&b.v[category])+" is not known")
-	case typ == 0:
-		lacks = append(lacks, "type is missing")
-	case !known:
+	case typ != 0 && !known:
 		lacks = append(lacks, fmt.Sprintf("type %s is not known in category %s", show(&b.v[typ]), show(&b.v[category])))
+	}
+	if typ == 0 {
+		lacks = append(lacks, "type is missing")
 	}
 	switch who := b.at("reporter"); {
 	case who == 0:
