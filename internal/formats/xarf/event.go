@@ -155,7 +155,7 @@ func (b *builder) asn(i int) {
 		return
 	}
 	if d := readDecimal(v.text); !d.fraction && !d.less(1) && !d.more(1<<32-1) {
-		b.event.Subject.ASN = uint32(d.whole) //nolint:gosec // within 32 bits
+		b.event.Subject.ASN = uint32(d.whole)
 		b.use(i)
 	}
 }

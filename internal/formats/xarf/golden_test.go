@@ -64,7 +64,7 @@ func printed(doc report.Document) []byte {
 			}
 		}
 		if err != nil {
-			bad := err.(*report.RowError)
+			bad := rowError(err)
 			refused = fmt.Appendf(refused, "# %d: %s\n", bad.Row, bad.Reason)
 			continue
 		}

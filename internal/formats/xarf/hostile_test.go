@@ -207,7 +207,7 @@ func FuzzParse(f *testing.F) {
 			for e, err := range xarf.Parse(report.Document{Reader: bytes.NewReader(in), Strict: isStrict}) {
 				row := e.Row
 				if err != nil {
-					bad := err.(*report.RowError)
+					bad := rowError(err)
 					if row = bad.Row; bad.Reason == "" {
 						t.Fatal("refused without a reason")
 					}

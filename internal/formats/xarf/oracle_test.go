@@ -393,8 +393,8 @@ var replacements = func() []any {
 	return all
 }()
 
-// mutate calls see with base itself and with base changed in one place, every place in turn; of the replacements only
-// each so many.
+// mutate calls see with base itself and with base changed in one place, every place in turn. Every
+// member is dropped, and an unknown one put into every object; of the other changes, only each so many are made.
 func mutate(base any, each int, see func(raw []byte, what string)) {
 	n := 0
 	encode := func(what string) {
@@ -416,16 +416,20 @@ func mutate(base any, each int, see func(raw []byte, what string)) {
 		switch v := v.(type) {
 		case string:
 			for _, s := range []string{v + "x", " " + v, strings.ToUpper(v)} {
-				set(s)
-				encode(path + " varied")
+				if n++; n%each == 0 {
+					set(s)
+					encode(path + " varied")
+				}
 			}
 		case []any:
-			for _, n := range []int{2, 5, 6, 10, 11, 20, 21, 50, 51} {
+			for _, times := range []int{2, 5, 6, 10, 11, 20, 21, 50, 51} {
 				if len(v) == 0 {
 					break
 				}
-				set(slices.Repeat(v[:1], n))
-				encode(fmt.Sprintf("%s %d times", path, n))
+				if n++; n%each == 0 {
+					set(slices.Repeat(v[:1], times))
+					encode(fmt.Sprintf("%s %d times", path, times))
+				}
 			}
 		}
 		set(v)

@@ -3,6 +3,7 @@ package xarf
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"tocsin/internal/report"
@@ -226,10 +227,8 @@ func (b *builder) tag(s string) bool {
 	if s == "" || len(s) > report.MaxTagBytes {
 		return false
 	}
-	for _, t := range b.event.Tags {
-		if t == s {
-			return true
-		}
+	if slices.Contains(b.event.Tags, s) {
+		return true
 	}
 	if len(b.event.Tags) == maxTags {
 		return false
