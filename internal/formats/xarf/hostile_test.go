@@ -262,7 +262,7 @@ func BenchmarkParse(b *testing.B) {
 		`"_internal":{"ticket":"A-1","queue":{"name":"spam","priority":3}}}` + "\n"
 	const n = 100
 	in := strings.Repeat(one, n)
-	b.SetBytes(int64(len(one)))
+	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()
 	for b.Loop() {
 		events := 0

@@ -21,7 +21,7 @@ type reader struct {
 }
 
 func newReader(r io.Reader) *reader {
-	return &reader{src: source{r: r, buf: make([]byte, 64<<10)}, dec: new(jsontext.Decoder)}
+	return &reader{src: source{r: r, buf: make([]byte, 16<<10)}, dec: new(jsontext.Decoder)}
 }
 
 // next returns the JSON of the next report, valid until the next call, or in a sentence why it cannot be read, after
