@@ -123,7 +123,7 @@ func (b *builder) proto(i int) {
 	switch p := strings.ToLower(b.str(i)); p {
 	case "tcp", "udp", "icmp", "sctp":
 		b.event.Subject.Proto = p
-		b.use(i)
+		b.v[i].used = p == b.str(i)
 	}
 }
 

@@ -30,6 +30,9 @@ func (b *builder) v4Source() (wrong string) {
 		s.URL = "xarf:" + url.PathEscape(id)
 	}
 	b.v[i].used = s.Addr.IsValid() && s.Addr.String() == id || s.Domain == id || s.URL == id
+	if d := b.at("domain"); d != 0 && b.v[d].used {
+		b.v[d].used = s.Domain == b.str(d) // the identifier's own domain goes first
+	}
 	b.hostOfURL()
 	return ""
 }
