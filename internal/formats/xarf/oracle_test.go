@@ -120,7 +120,8 @@ func TestStrictIsTheOfficialSchema(t *testing.T) {
 
 // TestRulesAreTheOfficialSchema holds the rules against the schemas on reports that nobody wrote: for each type one
 // with every member that the schema knows, and the valid samples, each then changed in one place in every way that
-// the schema's vocabulary offers. That is over a million reports; without TOCSIN_PROVE a fixed part of them.
+// the schema's vocabulary offers. That is over a million reports; without TOCSIN_PROVE a fixed part of them, some
+// 10,000.
 func TestRulesAreTheOfficialSchema(t *testing.T) {
 	each := 149
 	if os.Getenv("TOCSIN_PROVE") != "" {
@@ -132,7 +133,10 @@ func TestRulesAreTheOfficialSchema(t *testing.T) {
 	}
 	for version, s := range schemas {
 		t.Run(version, func(t *testing.T) {
-			bases := append(generated(t, version, s), samples(t, version, s)...)
+			bases := generated(t, version, s)
+			if each == 1 || version == "4" {
+				bases = append(bases, samples(t, version, s)...)
+			}
 			n, valid, wrong := 0, 0, 0
 			for _, base := range bases {
 				mutate(base, each, func(raw []byte, what string) {
