@@ -8,16 +8,33 @@ import (
 	"slices"
 )
 
+// node is where the tree goes on, left and right.
+type node [2]uint32
+
+func (n node) append(b []byte, size int) []byte {
+	l, r := n[0], n[1]
+	b = append(b, byte(l>>16), byte(l>>8), byte(l))
+	switch size {
+	case 28:
+		b = append(b, byte(l>>24)<<4|byte(r>>24)&15)
+	case 32:
+		b = append(b[:len(b)-3], byte(l>>24), byte(l>>16), byte(l>>8), byte(l), byte(r>>24))
+	}
+	return append(b, byte(r>>16), byte(r>>8), byte(r))
+}
+
 // leaf is one network of a database and what it says.
 type leaf struct {
 	prefix string
 	record map[string]any
 }
 
-// mmdb writes a database in the MaxMind DB format 2.0 with records of 24 bits. The networks must not overlap. In a
-// database of version 6 IPv4 stands under ::/96.
-func mmdb(version int, leaves ...leaf) []byte {
-	type node [2]uint32
+// mmdb is mmdbSized with records of 24 bits.
+func mmdb(version int, leaves ...leaf) []byte { return mmdbSized(24, version, leaves...) }
+
+// mmdbSized writes a database in the MaxMind DB format 2.0. The networks must not overlap. In a database of version 6
+// IPv4 stands under ::/96.
+func mmdbSized(size, version int, leaves ...leaf) []byte {
 	const empty, data = 1 << 30, 1 << 31
 	nodes := []node{{empty, empty}}
 	var section []byte
@@ -51,15 +68,15 @@ func mmdb(version int, leaves ...leaf) []byte {
 	var out []byte
 	count := uint32(len(nodes))
 	for _, n := range nodes {
-		for _, r := range n {
+		for i, r := range n {
 			switch {
 			case r == empty:
-				r = count
+				n[i] = count
 			case r&data != 0:
-				r = count + 16 + r&^data
+				n[i] = count + 16 + r&^data
 			}
-			out = append(out, byte(r>>16), byte(r>>8), byte(r))
 		}
+		out = n.append(out, size)
 	}
 	out = append(out, make([]byte, 16)...)
 	out = append(out, section...)
@@ -73,7 +90,7 @@ func mmdb(version int, leaves ...leaf) []byte {
 		"ip_version":                  uint16(version),
 		"languages":                   []any{"en"},
 		"node_count":                  count,
-		"record_size":                 uint16(24),
+		"record_size":                 uint16(size),
 	})
 }
 
