@@ -104,7 +104,7 @@ type progress struct {
 
 func newProgress(w io.Writer, what string) *progress {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return &progress{}
 	}
 	return &progress{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), what: what}

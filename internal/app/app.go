@@ -81,7 +81,7 @@ func (a *App) build(ctx context.Context) error {
 		Metrics: desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
 	a.openDoor()
-	a.registerLag()
+	a.registerLag(ctx)
 	return nil
 }
 

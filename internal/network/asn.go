@@ -51,10 +51,10 @@ func parseASN(s string) (uint32, bool) {
 		if err != nil {
 			return 0, false
 		}
-		return uint32(h<<16 | l), true //nolint:gosec // both have 16 bits
+		return uint32(h<<16 | l), true
 	}
 	n, err := strconv.ParseUint(s, 10, 32)
-	return uint32(n), err == nil //nolint:gosec // parsed to 32 bits
+	return uint32(n), err == nil
 }
 
 // clip cuts a value for a sentence, so that a hostile one cannot fill a screen.
