@@ -54,7 +54,7 @@ func parseASN(s string) (uint32, bool) {
 		return uint32(h<<16 | l), true //nolint:gosec // both have 16 bits
 	}
 	n, err := strconv.ParseUint(s, 10, 32)
-	return uint32(n), err == nil //nolint:gosec // parsed to 32 bits
+	return uint32(n), err == nil
 }
 
 // clip cuts a value for a sentence, so that a hostile one cannot fill a screen.

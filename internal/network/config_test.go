@@ -53,7 +53,7 @@ func TestConfig(t *testing.T) {
 
 // said lists the broken rules with their fields, or the decoder's complaint.
 func said(err error) string {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // joined by contract
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return err.Error() + "\n"
 	}

@@ -84,7 +84,7 @@ func (b *builder) addDelegated(cc, kind, start, value string) error {
 		if n > 128 {
 			return errors.New("the value is not a prefix length of IPv6")
 		}
-		return b.add(netip.PrefixFrom(first, int(n)), f) //nolint:gosec // at most 128
+		return b.add(netip.PrefixFrom(first, int(n)), f)
 	}
 	// The value is the number of addresses, which need not be a power of two.
 	last := number(first).lo + n - 1
@@ -103,5 +103,5 @@ func (b *builder) addDelegatedASNs(start, value string, cc uint32) error {
 	if cc == 0 {
 		return nil
 	}
-	return b.addASNs(first, first+uint32(n)-1, cc) //nolint:gosec // checked above
+	return b.addASNs(first, first+uint32(n)-1, cc)
 }
