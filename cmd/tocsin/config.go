@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -29,20 +28,17 @@ func newConfig() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := app.Load(args[0]); err != nil {
-				return configError(args[0], err)
+			_, err := app.Load(args[0])
+			if faults, ok := errors.AsType[*app.ConfigError](err); ok {
+				fmt.Fprintln(cmd.ErrOrStderr(), faults)
+				return refused()
+			}
+			if err != nil {
+				return cannot(fmt.Errorf("cannot read %s: %w", args[0], plainPath(err)))
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is fine\n", args[0])
 			return nil
 		},
 	})
 	return cmd
-}
-
-// configError tells a file that is wrong (1) from one that is not there (3).
-func configError(path string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return cannot(fmt.Errorf("cannot read %s: %w", path, plainPath(err)))
-	}
-	return &exitError{exitRefused, err}
 }

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/goccy/go-yaml"
-
 	"tocsin/internal/formats"
 	"tocsin/internal/incident"
 	"tocsin/internal/intake"
@@ -60,20 +58,14 @@ func LoadData(dir string) (Config, error) {
 	return cfg, err
 }
 
-// Load reads a config file strictly: an unknown key is an error, and all that is wrong is said at once.
+// Load reads a config file strictly: an unknown key is an error. A *ConfigError says all that is wrong at once.
 func Load(path string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read config: %w", err)
 	}
 	cfg := Defaults("")
-	strict := yaml.UnmarshalWithOptions(b, &cfg, yaml.Strict())
-	if strict != nil { // read on, to say what else is wrong
-		cfg = Defaults("")
-		if yaml.Unmarshal(b, &cfg) != nil {
-			return Config{}, fmt.Errorf("%s: %w", path, strict)
-		}
-	}
+	d := decode(b, &cfg)
 	if cfg.Data == "" {
 		cfg.Data = filepath.Dir(path)
 	} else if !filepath.IsAbs(cfg.Data) {
@@ -83,8 +75,9 @@ func Load(path string) (Config, error) {
 	if p := cfg.Intake.Folder.Path; p != "" && !filepath.IsAbs(p) {
 		cfg.Intake.Folder.Path = filepath.Join(filepath.Dir(path), p)
 	}
-	if err := errors.Join(strict, cfg.Validate()); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
+	d.validation(cfg.Validate())
+	if err := d.err(path); err != nil {
+		return Config{}, err
 	}
 	return cfg, nil
 }
@@ -94,11 +87,11 @@ func (c *Config) Validate() error {
 	var errs []error
 	if c.Listen != "off" {
 		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("listen: %q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
+			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("%q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
 		}
 	}
 	if _, err := ParseLevel(c.LogLevel); err != nil {
-		errs = append(errs, &report.FieldError{Field: "log_level", Rule: "log_level: " + err.Error()})
+		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
 	errs = append(errs, c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.Store.Validate(), c.Stream.Validate())

@@ -39,7 +39,7 @@ func defaultRetention() Retention {
 func (r *Retention) Validate() error {
 	var errs []error
 	bad := func(field, rule string) {
-		errs = append(errs, &report.FieldError{Field: "retention." + field, Rule: "retention." + field + ": " + rule})
+		errs = append(errs, &report.FieldError{Field: "retention." + field, Rule: rule})
 	}
 	if r.Originals < day {
 		bad("originals", "keep originals for 24h at least: until then a report that was refused can be replayed")

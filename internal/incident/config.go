@@ -66,10 +66,10 @@ func (c *Config) Validate() error {
 	}
 	for name, w := range c.Recurrence {
 		if !classes[strings.ToLower(name)] {
-			bad("incident.recurrence", "incident.recurrence: %q is no class and no class/type of RSIT 1003", name)
+			bad("incident.recurrence."+name, "%q is no class and no class/type of RSIT 1003", name)
 		}
 		if w < time.Minute || w > 366*day {
-			bad("incident.recurrence", "incident.recurrence.%s: %s is not between 1m and 8784h", name, w)
+			bad("incident.recurrence."+name, "%s is not between 1m and 8784h", w)
 		}
 	}
 	for _, d := range []struct {
@@ -78,7 +78,7 @@ func (c *Config) Validate() error {
 		low  time.Duration
 	}{{"quiet", c.Quiet, time.Minute}, {"silence", c.Silence, time.Hour}, {"sweep", c.Sweep, time.Second}} {
 		if d.v < d.low || d.v > 366*day {
-			bad("incident."+d.name, "incident.%s: %s is not between %s and 8784h", d.name, d.v, d.low)
+			bad("incident."+d.name, "%s is not between %s and 8784h", d.v, d.low)
 		}
 	}
 	return errors.Join(errs...)

@@ -19,6 +19,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"tocsin/internal/incident"
+	"tocsin/internal/report"
 )
 
 // Config says where the database is.
@@ -31,7 +32,7 @@ type Config struct {
 // Validate reports every broken rule at once.
 func (c *Config) Validate() error {
 	if c.URL != "" && !strings.HasPrefix(c.URL, "postgres://") && !strings.HasPrefix(c.URL, "postgresql://") {
-		return errors.New("store.url: write postgres://user@host/database, or leave it out for SQLite in the data directory")
+		return &report.FieldError{Field: "store.url", Rule: "write postgres://user@host/database, or leave it out for SQLite in the data directory"}
 	}
 	return nil
 }
