@@ -17,16 +17,20 @@ import (
 	"tocsin/internal/stream"
 )
 
-// Config is tocsin.yaml. Every key may be left out: a node that was told nothing runs, takes reports from its drop
-// folder, and keeps everything in its data directory.
+// Config is what a node is told, in YAML. Every key may be left out: a node that was told nothing runs, takes reports
+// from its drop folder, and keeps everything in its data directory.
 type Config struct {
-	// Data is the data directory. Empty is the folder of this file.
+	// Data is the data directory: keys, database, stream, log. Left out it is the folder that this file lies in. The
+	// flag --data goes before it. A relative path starts at the folder of this file, here and in every key below.
 	Data string `yaml:"data"`
 
-	// Listen is the address and port of the one HTTP listener: health, metrics, the API. "off" opens none.
+	// Listen is the address and port of the one HTTP listener: /healthz, /readyz, /metrics and POST /api/v1/reports. It
+	// speaks plain HTTP, so keep it on loopback, behind a reverse proxy that speaks TLS; metrics need no token. "off"
+	// opens none.
 	Listen string `yaml:"listen"`
 
-	// LogLevel is how much is logged: debug, info, warn or error.
+	// LogLevel is how much is logged, as JSON lines on standard error: debug, info, warn or error. Above debug nothing
+	// personal is logged.
 	LogLevel string `yaml:"log_level"`
 
 	Network   network.Config  `yaml:"network"`
@@ -72,8 +76,10 @@ func Load(path string) (Config, error) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
 	}
 	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
-	if p := cfg.Intake.Folder.Path; p != "" && !filepath.IsAbs(p) {
-		cfg.Intake.Folder.Path = filepath.Join(filepath.Dir(path), p)
+	for _, p := range []*string{&cfg.Intake.Folder.Path, &cfg.Stream.Credentials, &cfg.Stream.CA} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(path), *p)
+		}
 	}
 	d.validation(cfg.Validate())
 	if err := d.err(path); err != nil {

@@ -76,7 +76,9 @@ func marshal(t *testing.T, cfg app.Config) string {
 	for i, table := range cfg.Network.Tables {
 		cfg.Network.Tables[i].Path = filepath.Base(table.Path)
 	}
-	cfg.Intake.Folder.Path = filepath.Base(cfg.Intake.Folder.Path)
+	for _, p := range []*string{&cfg.Intake.Folder.Path, &cfg.Stream.Credentials, &cfg.Stream.CA} {
+		*p = filepath.Base(*p)
+	}
 	out, err := yaml.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)

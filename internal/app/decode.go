@@ -116,7 +116,7 @@ func (d *decoder) value(v reflect.Value, n ast.Node, key string) {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
 	}
-	if _, text := v.Addr().Interface().(encoding.TextUnmarshaler); text {
+	if _, text := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); text {
 		d.scalar(v, n, key)
 		return
 	}

@@ -24,8 +24,9 @@ import (
 
 // Config says where the database is.
 type Config struct {
-	// URL of a PostgreSQL database, "postgres://user@host/database". Empty is SQLite in the data directory, which
-	// needs nothing else and serves some hundred thousand lines.
+	// URL of a PostgreSQL database, postgres://user@host/database: make it empty, Tocsin makes its tables.
+	// Left out, the database is SQLite in the data directory, which needs nothing else. A password is better kept in
+	// ~/.pgpass, or in the file that PGPASSFILE names, than here.
 	URL string `yaml:"url"`
 }
 
