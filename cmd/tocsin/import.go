@@ -42,7 +42,7 @@ moment and run again. While a node runs on the data directory, use its drop fold
 		if err != nil {
 			return err
 		}
-		bar := newProgress(cmd.ErrOrStderr(), "importing")
+		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress = bar.set
 		sum, err := a.Import(cmd.Context(), args, opt)
 		bar.close()
@@ -89,7 +89,7 @@ func openApp(cmd *cobra.Command, data string) (*app.App, error) {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.New(cmd.Context(), cfg, log, time.Now)
 	if err != nil {
-		return nil, explainData(err)
+		return nil, explainData(err, &cfg)
 	}
 	return a, nil
 }
@@ -100,17 +100,33 @@ type progress struct {
 	p    *mpb.Progress
 	bar  *mpb.Bar
 	what string
+	unit decor.Decorator
 }
 
-func newProgress(w io.Writer, what string) *progress {
+// What a progress bar counts.
+type unit string
+
+const (
+	bytesRead unit = "% .1f / % .1f"
+	reports   unit = "%d / %d reports"
+)
+
+func newProgress(w io.Writer, what string, u unit) *progress {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return &progress{}
 	}
-	return &progress{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), what: what}
+	return &progress{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), what: what, unit: u.decorator()}
 }
 
-// set moves the bar to done of all bytes.
+func (u unit) decorator() decor.Decorator {
+	if u == bytesRead {
+		return decor.CountersKibiByte(string(u))
+	}
+	return decor.CountersNoUnit(string(u))
+}
+
+// set moves the bar to done of all.
 func (b *progress) set(done, all int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,7 +135,7 @@ func (b *progress) set(done, all int64) {
 	}
 	if b.bar == nil {
 		b.bar = b.p.AddBar(all, mpb.PrependDecorators(decor.Name(b.what+" ")),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
+			mpb.AppendDecorators(b.unit, decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
 	}
 	b.bar.SetCurrent(done)
 }

@@ -83,7 +83,7 @@ func newLookup() *cobra.Command {
 		if asJSON {
 			err = json.NewEncoder(cmd.OutOrStdout()).Encode(ans)
 		} else {
-			err = printLookup(cmd.OutOrStdout(), &ans)
+			printLookup(cmd.OutOrStdout(), &ans)
 		}
 		if err != nil {
 			return cannot(err)
@@ -93,7 +93,7 @@ func newLookup() *cobra.Command {
 	return cmd
 }
 
-func printLookup(w io.Writer, a *lookupAnswer) error {
+func printLookup(w io.Writer, a *lookupAnswer) {
 	line := func(name, v string) {
 		if v != "" {
 			fmt.Fprintf(w, "%-8s %s\n", name, v)
@@ -110,5 +110,4 @@ func printLookup(w io.Writer, a *lookupAnswer) error {
 	line("country", a.CC)
 	line("abuse", a.Abuse)
 	line("note", a.Note)
-	return nil
 }

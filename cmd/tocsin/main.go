@@ -108,10 +108,10 @@ func dataFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("data", fallback, "data directory (default $TOCSIN_DATA, then ./tocsin-data)")
 }
 
-// explainData says what to do about a data directory that cannot be used.
-func explainData(err error) error {
+// explainData says what to do about the data directory of cfg when it cannot be used.
+func explainData(err error, cfg *app.Config) error {
 	if errors.Is(err, app.ErrBusy) {
-		return cannot(fmt.Errorf("%w: give files to that node through its drop folder (intake.folder.path), or stop it first", err))
+		return cannot(fmt.Errorf("%w: if it is a node, put the files into its drop folder, %s; else wait for it to end", err, cfg.DropFolder()))
 	}
 	return cannot(err)
 }

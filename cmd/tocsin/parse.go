@@ -132,8 +132,7 @@ func (p *parser) file(path string) error {
 func (p *parser) refuse(name string, err error) {
 	p.bad = true
 	row := int64(0)
-	var re *report.RowError
-	if errors.As(err, &re) {
+	if re, ok := errors.AsType[*report.RowError](err); ok {
 		row = re.Row
 	}
 	fmt.Fprintf(p.errOut, "%s:%d: %v\n", name, row, err)
@@ -141,8 +140,7 @@ func (p *parser) refuse(name string, err error) {
 
 // plainPath drops the system call and the path that an error of the os package repeats.
 func plainPath(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

@@ -127,7 +127,9 @@ func newQuarantineReplay() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		sum, err := a.Replay(cmd.Context(), ids)
+		bar := newProgress(cmd.ErrOrStderr(), "replaying", reports)
+		sum, err := a.Replay(cmd.Context(), ids, bar.set)
+		bar.close()
 		if closed := a.Close(); err == nil {
 			err = closed
 		}

@@ -36,7 +36,7 @@ and moves incidents on. It logs JSON lines to standard error.`,
 		}
 		a, err := app.New(cmd.Context(), cfg, log, time.Now)
 		if err != nil {
-			return explainData(err)
+			return explainData(err, &cfg)
 		}
 		err = a.Run(cmd.Context())
 		if closed := a.Close(); err == nil {

@@ -67,7 +67,7 @@ func (a *App) build(ctx context.Context) error {
 	if a.formats, err = LoadTables(a.data.Dir); err != nil {
 		return err
 	}
-	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil {
+	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil { //nolint:contextcheck // tables are read in a second, and nothing works without them
 		return fmt.Errorf("read address tables: %w", err)
 	}
 	if a.store, err = store.Open(ctx, a.cfg.Store, a.data.Sub("db"), a.cfg.Incident); err != nil {
@@ -77,11 +77,12 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.desk = &desk.Desk{
-		Open: a.open, Originals: originals{a.stream}, Networks: func() desk.Networks { return a.networks.Cursor() }, Store: a.store, Incidents: a.cfg.Incident,
+		Open: a.open, Originals: originals{a.stream}, Store: a.store, Incidents: a.cfg.Incident,
+		Networks: func() desk.Networks { return a.networks.Cursor() },
 		Metrics: desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
 	a.openDoor()
-	a.registerLag()
+	a.registerLag(ctx)
 	return nil
 }
 

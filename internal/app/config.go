@@ -103,3 +103,12 @@ func (c *Config) Validate() error {
 		c.Store.Validate(), c.Stream.Validate())
 	return errors.Join(errs...)
 }
+
+// DropFolder is where files are dropped for a running node: as the config says, else the folder drop in the data
+// directory.
+func (c *Config) DropFolder() string {
+	if c.Intake.Folder.Path != "" {
+		return c.Intake.Folder.Path
+	}
+	return filepath.Join(c.Data, "drop")
+}

@@ -87,11 +87,14 @@ type importer struct {
 	begin time.Time
 	clock time.Time // the node's own time at begin
 
+	worked func(done, all int64) // reports; may be nil
+
 	mu       sync.Mutex // guards all below; held for a few additions
 	sum      Summary
 	last     time.Time // of a commit
-	all      int64     // bytes
-	accepted int64
+	all      int64     // bytes to accept, or reports to replay
+	accepted int64     // bytes
+	done     int64     // reports worked
 }
 
 func (im *importer) run(ctx context.Context, paths []string) error {
@@ -182,5 +185,8 @@ func (im *importer) work(ctx context.Context, it stream.Item) error {
 	im.sum.Repeats += res.Repeats
 	im.sum.Rejected += res.Refused
 	im.last = time.Now()
+	if im.done++; im.worked != nil {
+		im.worked(im.done, im.all)
+	}
 	return nil
 }

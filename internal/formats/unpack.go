@@ -92,7 +92,7 @@ func (o *opener) zipMember(n node, f *zip.File) bool {
 	if err != nil {
 		return bad(packedError("zip member", 0, err))
 	}
-	defer r.Close() //nolint:errcheck // read only
+	defer r.Close()
 	packed := int64(min(f.CompressedSize64, 1<<62))
 	c.Reader = &unpacked{o: o, r: r, packed: func() int64 { return packed }, what: "zip member"}
 	return o.open(c)

@@ -101,8 +101,7 @@ func readFile(ctx context.Context, b *builder, f TableFile) (Source, fs.FileInfo
 
 // pathless takes the path out of an error of package os, because the caller names the file.
 func pathless(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", p.Op, p.Err)
 	}
 	return err
