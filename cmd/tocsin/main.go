@@ -21,6 +21,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	cobra.EnableCommandSorting = false // newRoot's order is the one in which a newcomer needs them
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -111,7 +112,6 @@ Exit codes: 0 done, 1 done with refusals or a check that failed, 2 wrong use, 3 
 		}
 	}
 	root.AddCommand(newVersion())
-	cobra.EnableCommandSorting = false // the order above is the one in which a newcomer needs them
 	return root
 }
 
