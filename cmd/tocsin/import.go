@@ -25,8 +25,11 @@ func newImport() *cobra.Command {
 		Short: "Work files and folders through the whole pipeline",
 		Long: `Import takes files, and all files below folders, keeps their bytes, parses them, says whose each subject is and folds
 the events into incidents. What was imported before is a duplicate and changes nothing. It may be stopped at any
-moment and run again. While a node runs on the data directory, use its drop folder instead.`,
-		Args: atLeastOne("a file or folder to import"),
+moment and run again. While a node runs on the data directory, use its drop folder instead.
+
+It ends with 1 when something was refused: that is in the quarantine, and the rest is done.`,
+		Example: "  tocsin import reports/\n  tocsin import --reporter north-abuse --format xarf --json mails/",
+		Args:    atLeastOne("a file or folder to import"),
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of a summary")

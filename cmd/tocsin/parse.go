@@ -23,7 +23,10 @@ func newParse() *cobra.Command {
 		Use:   "parse [--format NAME] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
-standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input. Nothing is stored.`,
+standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input. Nothing is stored.
+
+What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
+names that Shadowserver gives its files.`,
 		Example: "  tocsin parse 2026-03-01-scan_telnet-examplenet-asn64500.csv | jq .subject.addr",
 		Args:    atLeastOne("a file to parse"),
 		RunE: func(cmd *cobra.Command, args []string) error {
