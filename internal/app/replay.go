@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -18,7 +17,7 @@ func (a *App) Replay(ctx context.Context, ids []report.ID) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	im := &importer{app: a, begin: time.Now()}
+	im := a.newImporter(ImportOptions{})
 	for _, r := range rows {
 		err := a.stream.Requeue(ctx, r.Report, r.Generation+1)
 		switch {
