@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ read to the last commit.`,
 		if opt.Events < 1000 {
 			return wrongUse("--events %d is too few to measure: write 1000 or more", opt.Events)
 		}
-		bar := newProgress(cmd.ErrOrStderr(), "importing")
+		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress = bar.set
 		res, err := bench.Run(cmd.Context(), opt)
 		bar.close()
@@ -46,5 +45,3 @@ read to the last commit.`,
 	}
 	return cmd
 }
-
-var _ = os.Stderr

@@ -18,7 +18,7 @@ and shows what came of it. Without --once it then runs as a node, so that it can
 	cmd.Flags().StringVar(&opt.Addr, "addr", opt.Addr, "address and port to listen on")
 	cmd.Flags().BoolVar(&opt.Once, "once", false, "open no port: play it through, print the result table and end")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		bar := newProgress(cmd.ErrOrStderr(), "importing")
+		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress, opt.Done = bar.set, bar.close
 		if err := demo.Run(cmd.Context(), opt, cmd.OutOrStdout(), cmd.ErrOrStderr()); err != nil {
 			return cannot(err)

@@ -25,8 +25,11 @@ func newImport() *cobra.Command {
 		Short: "Work files and folders through the whole pipeline",
 		Long: `Import takes files, and all files below folders, keeps their bytes, parses them, says whose each subject is and folds
 the events into incidents. What was imported before is a duplicate and changes nothing. It may be stopped at any
-moment and run again. While a node runs on the data directory, use its drop folder instead.`,
-		Args: atLeastOne("a file or folder to import"),
+moment and run again. While a node runs on the data directory, use its drop folder instead.
+
+It ends with 1 when something was refused: that is in the quarantine, and the rest is done.`,
+		Example: "  tocsin import reports/\n  tocsin import --reporter north-abuse --format xarf --json mails/",
+		Args:    atLeastOne("a file or folder to import"),
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of a summary")
@@ -42,7 +45,7 @@ moment and run again. While a node runs on the data directory, use its drop fold
 		if err != nil {
 			return err
 		}
-		bar := newProgress(cmd.ErrOrStderr(), "importing")
+		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress = bar.set
 		sum, err := a.Import(cmd.Context(), args, opt)
 		bar.close()
@@ -89,7 +92,7 @@ func openApp(cmd *cobra.Command, data string) (*app.App, error) {
 	log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := app.New(cmd.Context(), cfg, log, time.Now)
 	if err != nil {
-		return nil, explainData(err)
+		return nil, explainData(err, &cfg)
 	}
 	return a, nil
 }
@@ -100,17 +103,33 @@ type progress struct {
 	p    *mpb.Progress
 	bar  *mpb.Bar
 	what string
+	unit decor.Decorator
 }
 
-func newProgress(w io.Writer, what string) *progress {
+// What a progress bar counts.
+type unit string
+
+const (
+	bytesRead unit = "% .1f / % .1f"
+	reports   unit = "%d / %d reports"
+)
+
+func newProgress(w io.Writer, what string, u unit) *progress {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor fits
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return &progress{}
 	}
-	return &progress{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), what: what}
+	return &progress{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), what: what, unit: u.decorator()}
 }
 
-// set moves the bar to done of all bytes.
+func (u unit) decorator() decor.Decorator {
+	if u == bytesRead {
+		return decor.CountersKibiByte(string(u))
+	}
+	return decor.CountersNoUnit(string(u))
+}
+
+// set moves the bar to done of all.
 func (b *progress) set(done, all int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,7 +138,7 @@ func (b *progress) set(done, all int64) {
 	}
 	if b.bar == nil {
 		b.bar = b.p.AddBar(all, mpb.PrependDecorators(decor.Name(b.what+" ")),
-			mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
+			mpb.AppendDecorators(b.unit, decor.Name(" "), decor.Elapsed(decor.ET_STYLE_GO)))
 	}
 	b.bar.SetCurrent(done)
 }

@@ -50,7 +50,10 @@ func newIncidents() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "incidents [--data DIR] [--json] [--state S]",
 		Short: "List incidents, also beside a running node",
-		Args:  cobra.NoArgs,
+		Long: `Incidents lists all incidents, ordered by key: one for each responsible party and problem, for as long as it goes on.
+The key follows from the party and the problem alone, so that runs can be compared; the id is the one to speak of.`,
+		Example: "  tocsin incidents --state open\n  tocsin incidents --json | jq -r 'select(.party == \"own\") | .subject'",
+		Args:    cobra.NoArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, all of them, ordered by key")

@@ -36,6 +36,10 @@ func newLookup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lookup [--data DIR] [--port N] [--at TIME] [--json] ADDR",
 		Short: "Say whose an address is",
+		Long: `Lookup says whose an address is, by the config and the address tables of the data directory, read anew: the party that
+an incident about it would have, the prefix, the network, and who takes abuse reports. It takes one address, and works
+beside a running node. It never guesses: what no table knows is "unknown".`,
+		Example: "  tocsin lookup 198.51.100.7\n  tocsin lookup --port 40312 --at 2026-03-01T02:10:00Z --json 203.0.113.5",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return wrongUse("name one address: no lookup takes more than one")
@@ -61,7 +65,7 @@ func newLookup() *cobra.Command {
 		if err != nil {
 			return cannot(err)
 		}
-		nets, err := network.New(cfg.Network, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)), prometheus.NewRegistry())
+		nets, err := network.New(cfg.Network, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})), prometheus.NewRegistry())
 		if err != nil {
 			return cannot(fmt.Errorf("read address tables: %w", err))
 		}
@@ -83,7 +87,7 @@ func newLookup() *cobra.Command {
 		if asJSON {
 			err = json.NewEncoder(cmd.OutOrStdout()).Encode(ans)
 		} else {
-			err = printLookup(cmd.OutOrStdout(), &ans)
+			printLookup(cmd.OutOrStdout(), &ans)
 		}
 		if err != nil {
 			return cannot(err)
@@ -93,7 +97,7 @@ func newLookup() *cobra.Command {
 	return cmd
 }
 
-func printLookup(w io.Writer, a *lookupAnswer) error {
+func printLookup(w io.Writer, a *lookupAnswer) {
 	line := func(name, v string) {
 		if v != "" {
 			fmt.Fprintf(w, "%-8s %s\n", name, v)
@@ -110,5 +114,4 @@ func printLookup(w io.Writer, a *lookupAnswer) error {
 	line("country", a.CC)
 	line("abuse", a.Abuse)
 	line("note", a.Note)
-	return nil
 }

@@ -23,7 +23,10 @@ func newParse() *cobra.Command {
 		Use:   "parse [--format NAME] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
-standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input. Nothing is stored.`,
+standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input. Nothing is stored.
+
+What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
+names that Shadowserver gives its files.`,
 		Example: "  tocsin parse 2026-03-01-scan_telnet-examplenet-asn64500.csv | jq .subject.addr",
 		Args:    atLeastOne("a file to parse"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -132,8 +135,7 @@ func (p *parser) file(path string) error {
 func (p *parser) refuse(name string, err error) {
 	p.bad = true
 	row := int64(0)
-	var re *report.RowError
-	if errors.As(err, &re) {
+	if re, ok := errors.AsType[*report.RowError](err); ok {
 		row = re.Row
 	}
 	fmt.Fprintf(p.errOut, "%s:%d: %v\n", name, row, err)
@@ -141,8 +143,7 @@ func (p *parser) refuse(name string, err error) {
 
 // plainPath drops the system call and the path that an error of the os package repeats.
 func plainPath(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
 	}
 	return err

@@ -18,8 +18,11 @@ import (
 func newQuarantine() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "quarantine list|replay|drop",
-		Short: "What could not be read: list it, try it again, drop it",
-		Args:  cobra.NoArgs,
+		Short: "List what could not be read, try it again, or drop it",
+		Long: `A row or a document that cannot be read is refused with a reason, and kept. The rest of its report goes on. After an
+update or a new table of report types, replay reads it again: only what was refused before is taken, so nothing counts
+twice. A report can be replayed as long as its original is kept (retention.originals).`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return wrongUse("say what to do: tocsin quarantine list, replay or drop")
 		},
@@ -127,7 +130,9 @@ func newQuarantineReplay() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		sum, err := a.Replay(cmd.Context(), ids)
+		bar := newProgress(cmd.ErrOrStderr(), "replaying", reports)
+		sum, err := a.Replay(cmd.Context(), ids, bar.set)
+		bar.close()
 		if closed := a.Close(); err == nil {
 			err = closed
 		}

@@ -14,8 +14,10 @@ func newServe() *cobra.Command {
 		Use:   "serve [--config FILE | --data DIR]",
 		Short: "Run a node",
 		Long: `Serve runs a node until it gets SIGTERM or SIGINT: it takes reports from the drop folder and over HTTP, works them,
-and moves incidents on. It logs JSON lines to standard error.`,
-		Args: cobra.NoArgs,
+moves incidents on, and deletes what has come to its end. It logs JSON lines to standard error. One tocsin at a time
+writes in a data directory; docs/operate.md has a systemd unit.`,
+		Example: "  tocsin serve --config /etc/tocsin/tocsin.yaml",
+		Args:    cobra.NoArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().StringVar(&file, "config", "", "config file; its data directory is the one it names, by default its folder")
@@ -36,7 +38,7 @@ and moves incidents on. It logs JSON lines to standard error.`,
 		}
 		a, err := app.New(cmd.Context(), cfg, log, time.Now)
 		if err != nil {
-			return explainData(err)
+			return explainData(err, &cfg)
 		}
 		err = a.Run(cmd.Context())
 		if closed := a.Close(); err == nil {

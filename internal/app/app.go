@@ -67,7 +67,7 @@ func (a *App) build(ctx context.Context) error {
 	if a.formats, err = LoadTables(a.data.Dir); err != nil {
 		return err
 	}
-	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil {
+	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil { //nolint:contextcheck // tables are read in a second, and nothing works without them
 		return fmt.Errorf("read address tables: %w", err)
 	}
 	if a.store, err = store.Open(ctx, a.cfg.Store, a.data.Sub("db"), a.cfg.Incident); err != nil {
@@ -77,11 +77,12 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.desk = &desk.Desk{
-		Open: a.open, Originals: originals{a.stream}, Networks: func() desk.Networks { return a.networks.Cursor() }, Store: a.store, Incidents: a.cfg.Incident,
-		Metrics: desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
+		Open: a.open, Originals: originals{a.stream}, Store: a.store, Incidents: a.cfg.Incident,
+		Networks: func() desk.Networks { return a.networks.Cursor() },
+		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
 	a.openDoor()
-	a.registerLag()
+	a.registerLag(ctx)
 	return nil
 }
 
@@ -125,6 +126,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // withDesk runs f while the desk commits, and lets the desk finish what f has begun.
 func (a *App) withDesk(ctx context.Context, f func(context.Context) error) error {
+	limitMemory()
 	deskCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- a.desk.Run(deskCtx) }()

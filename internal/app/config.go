@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/goccy/go-yaml"
-
 	"tocsin/internal/formats"
 	"tocsin/internal/incident"
 	"tocsin/internal/intake"
@@ -19,16 +17,20 @@ import (
 	"tocsin/internal/stream"
 )
 
-// Config is tocsin.yaml. Every key may be left out: a node that was told nothing runs, takes reports from its drop
-// folder, and keeps everything in its data directory.
+// Config is what a node is told, in YAML. Every key may be left out: a node that was told nothing runs, takes reports
+// from its drop folder, and keeps everything in its data directory.
 type Config struct {
-	// Data is the data directory. Empty is the folder of this file.
+	// Data is the data directory: keys, database, stream, log. Left out it is the folder that this file lies in. The
+	// flag --data goes before it. A relative path starts at the folder of this file, here and in every key below.
 	Data string `yaml:"data"`
 
-	// Listen is the address and port of the one HTTP listener: health, metrics, the API. "off" opens none.
+	// Listen is the address and port of the one HTTP listener: /healthz, /readyz, /metrics and POST /api/v1/reports. It
+	// speaks plain HTTP, so keep it on loopback, behind a reverse proxy that speaks TLS; metrics need no token. "off"
+	// opens none.
 	Listen string `yaml:"listen"`
 
-	// LogLevel is how much is logged: debug, info, warn or error.
+	// LogLevel is how much is logged, as JSON lines on standard error: debug, info, warn or error. Above debug nothing
+	// personal is logged.
 	LogLevel string `yaml:"log_level"`
 
 	Network   network.Config  `yaml:"network"`
@@ -60,31 +62,28 @@ func LoadData(dir string) (Config, error) {
 	return cfg, err
 }
 
-// Load reads a config file strictly: an unknown key is an error, and all that is wrong is said at once.
+// Load reads a config file strictly: an unknown key is an error. A *ConfigError says all that is wrong at once.
 func Load(path string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return Config{}, fmt.Errorf("read config: %w", err)
 	}
 	cfg := Defaults("")
-	strict := yaml.UnmarshalWithOptions(b, &cfg, yaml.Strict())
-	if strict != nil { // read on, to say what else is wrong
-		cfg = Defaults("")
-		if yaml.Unmarshal(b, &cfg) != nil {
-			return Config{}, fmt.Errorf("%s: %w", path, strict)
-		}
-	}
+	d := decode(b, &cfg)
 	if cfg.Data == "" {
 		cfg.Data = filepath.Dir(path)
 	} else if !filepath.IsAbs(cfg.Data) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
 	}
 	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
-	if p := cfg.Intake.Folder.Path; p != "" && !filepath.IsAbs(p) {
-		cfg.Intake.Folder.Path = filepath.Join(filepath.Dir(path), p)
+	for _, p := range []*string{&cfg.Intake.Folder.Path, &cfg.Stream.Credentials, &cfg.Stream.CA} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(filepath.Dir(path), *p)
+		}
 	}
-	if err := errors.Join(strict, cfg.Validate()); err != nil {
-		return Config{}, fmt.Errorf("%s: %w", path, err)
+	d.validation(cfg.Validate())
+	if err := d.err(path); err != nil {
+		return Config{}, err
 	}
 	return cfg, nil
 }
@@ -94,13 +93,22 @@ func (c *Config) Validate() error {
 	var errs []error
 	if c.Listen != "off" {
 		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("listen: %q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
+			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("%q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
 		}
 	}
 	if _, err := ParseLevel(c.LogLevel); err != nil {
-		errs = append(errs, &report.FieldError{Field: "log_level", Rule: "log_level: " + err.Error()})
+		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
 	errs = append(errs, c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.Store.Validate(), c.Stream.Validate())
 	return errors.Join(errs...)
+}
+
+// DropFolder is where files are dropped for a running node: as the config says, else the folder drop in the data
+// directory.
+func (c *Config) DropFolder() string {
+	if c.Intake.Folder.Path != "" {
+		return c.Intake.Folder.Path
+	}
+	return filepath.Join(c.Data, "drop")
 }

@@ -35,7 +35,7 @@ func OpenData(dir string) (*Data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the data directory %s cannot be written: %w", dir, reason(err))
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a descriptor fits
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w (%s)", ErrBusy, dir)

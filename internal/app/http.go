@@ -120,10 +120,11 @@ func newRegistry() *prometheus.Registry {
 }
 
 // registerLag adds the gauges that say how far the node is behind: the alarm that matters most.
-func (a *App) registerLag() {
+func (a *App) registerLag(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // a scrape outlives what built the node
 	lag := func(get func(pending int, oldest time.Time) float64) func() float64 {
 		return func() float64 {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
 			pending, oldest, err := a.stream.Lag(ctx)
 			if err != nil {

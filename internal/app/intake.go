@@ -35,7 +35,7 @@ func (a *App) openDoor() {
 func (a *App) openIntake() error {
 	cfg := a.cfg.Intake.WithDefaults()
 	var err error
-	if a.channels.folder, err = folder.New(cfg.Folder, a.dropFolder(), a.channels.door, a.log); err != nil {
+	if a.channels.folder, err = folder.New(cfg.Folder, a.cfg.DropFolder(), a.channels.door, a.log); err != nil {
 		return fmt.Errorf("open the drop folder: %w", err)
 	}
 	spool := filepath.Join(a.data.Sub("spool"), "http")
@@ -50,14 +50,6 @@ func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.channels.folder.Run(ctx) })
 	g.Go(func() error { return a.serve(ctx) })
 	g.Go(func() error { return a.every(ctx, labelReminder, "labels", a.remindLabels) })
-}
-
-// dropFolder is where files are dropped: as the config says, else the folder drop in the data directory.
-func (a *App) dropFolder() string {
-	if a.cfg.Intake.Folder.Path != "" {
-		return a.cfg.Intake.Folder.Path
-	}
-	return a.data.Sub("drop")
 }
 
 // clocked receives reports at the node's own time.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -13,12 +12,14 @@ import (
 
 // Replay reads again what was refused of the reports, all of the quarantine when ids is empty, and returns when all of
 // it is committed. Events that there were before stay as they are.
-func (a *App) Replay(ctx context.Context, ids []report.ID) (Summary, error) {
+// progress, which may be nil, is told how many of the reports are done.
+func (a *App) Replay(ctx context.Context, ids []report.ID, progress func(done, all int64)) (Summary, error) {
 	rows, err := a.quarantined(ctx, ids)
 	if err != nil {
 		return Summary{}, err
 	}
-	im := &importer{app: a, begin: time.Now()}
+	im := a.newImporter(ImportOptions{})
+	im.worked, im.all = progress, int64(len(rows))
 	for _, r := range rows {
 		err := a.stream.Requeue(ctx, r.Report, r.Generation+1)
 		switch {

@@ -12,18 +12,20 @@ import (
 // Retention says how long each class of data is kept. Everything has an end date, and each deletion is recorded with
 // its count.
 type Retention struct {
-	// Originals is how long the bytes of a report are kept as they were received, from when it came in. A replay is
-	// possible until then.
+	// Originals is how long the bytes of a report are kept as they were received, from when it came in, at least 24h.
+	// Until then what was refused can be replayed; the events that were read from it stay as long as the report.
 	Originals time.Duration `yaml:"originals"`
 
-	// Incidents is how long an incident is kept after it was closed.
+	// Incidents is how long an incident is kept after it was closed, at least 24h. One that is not closed is kept.
 	Incidents time.Duration `yaml:"incidents"`
 
-	// Reports is how long a report is kept with its events, from when it came in. It is never shorter than Incidents,
-	// because an incident without its events proves nothing.
+	// Reports is how long a report is kept with its events, from when it came in. It cannot be shorter than incidents,
+	// because an incident without its events proves nothing. The same bytes that come again within that time are a
+	// duplicate; afterwards they would be a new report.
 	Reports time.Duration `yaml:"reports"`
 
-	// Every is how often a running node looks for what has come to its end.
+	// Every is how often a running node looks for what has come to its end, at least 1m. A node that does not run
+	// deletes nothing.
 	Every time.Duration `yaml:"every"`
 }
 
@@ -39,7 +41,7 @@ func defaultRetention() Retention {
 func (r *Retention) Validate() error {
 	var errs []error
 	bad := func(field, rule string) {
-		errs = append(errs, &report.FieldError{Field: "retention." + field, Rule: "retention." + field + ": " + rule})
+		errs = append(errs, &report.FieldError{Field: "retention." + field, Rule: rule})
 	}
 	if r.Originals < day {
 		bad("originals", "keep originals for 24h at least: until then a report that was refused can be replayed")

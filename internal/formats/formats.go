@@ -1,5 +1,7 @@
 // Package formats is the table of every wire format that Tocsin reads. A format is one folder below this one and
-// one line in List; nothing registers itself.
+// one line in List; nothing registers itself. Its golden cases lie in its testdata/*.txtar, and formats_test.go holds
+// every listed format to them and to the contract below: "go test ./internal/formats -update" rewrites what they
+// expect. What formats share to read mail is in internal/mail; it is no format.
 package formats
 
 import (

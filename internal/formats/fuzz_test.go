@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzOpen opens anything: it ends, numbers rise, errors are sentences, and the limits hold.
+// FuzzOpen opens anything: it ends, numbers rise and are unique, errors are sentences, and the limits hold.
 func FuzzOpen(f *testing.F) {
 	for _, s := range []string{
 		two, gzipped(two), zipped("a", two, "b.gz", gzipped(two)), mixed(prose, "Type: text/csv\r\n\r\n"+two),
@@ -51,12 +51,13 @@ func FuzzOpen(f *testing.F) {
 	lim := formats.Limits{Bytes: 1 << 20, Members: 200, MIMEParts: 100}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		last, n := -1, 0
+		seen := map[int]bool{}
 		list := append(formats.Tables{}.List(), lines()...)
 		for m, err := range formats.OpenWith(list, report.Document{Reader: bytes.NewReader(input), Received: received}, lim) {
-			if m.Index <= last {
+			if seen[m.Index] || err == nil && m.Index <= last {
 				t.Fatalf("index %d comes after %d", m.Index, last)
 			}
-			last = m.Index
+			seen[m.Index], last = true, max(last, m.Index)
 			if n++; n > 2*lim.Members {
 				t.Fatal("more members than the limit lets through")
 			}

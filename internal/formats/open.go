@@ -58,7 +58,8 @@ type Member struct {
 
 	// Index numbers everything in the report in the order in which it stands: the report itself is 0, then each
 	// container, document and other part, before what is inside of it. The same bytes give the same numbers, also
-	// after a format has been added, so a replay can refer to them. There are gaps.
+	// after a format has been added, so a replay can refer to them. No two members have the same, and there are
+	// gaps. Documents come in rising order; the error of a container may come after what is inside of it.
 	Index  int
 	Format Format
 }

@@ -100,7 +100,7 @@ func (o *opener) zipMember(n node, f *zip.File, packed func() int64) bool {
 	if err != nil {
 		return bad(packedError("zip member", 0, err))
 	}
-	defer r.Close() //nolint:errcheck // read only
+	defer r.Close()
 	if f.Method == zip.Store {
 		size := int64(min(f.CompressedSize64, 1<<62))
 		packed = func() int64 { return size }

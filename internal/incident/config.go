@@ -12,12 +12,14 @@ import (
 // Config says when an episode ends and when it has gone quiet.
 type Config struct {
 	// Recurrence is the longest gap between two sightings of one problem that still makes one incident, by kind: a
-	// class ("vulnerable"), a class and type ("malicious-code/infected-system"), or "default". The most exact name
-	// counts. An incident is closed when its feed has moved on by this much without showing it.
+	// class ("vulnerable"), a class and type ("malicious-code/infected-system"), or "default", from 1m to 8784h. The
+	// most exact name counts, and a name that is not written here keeps its default. An incident is closed when its feed
+	// has moved on by this much without showing it. After a change, episodes that are there
+	// already are not cut or joined anew.
 	Recurrence map[string]time.Duration `yaml:"recurrence"`
 
-	// Quiet is how far a feed has to have moved on past the last sighting before an incident counts as quiet.
-	// It is never longer than the recurrence window of the kind.
+	// Quiet is how far a feed has to have moved on past the last sighting before an incident counts as quiet. For a kind
+	// whose recurrence is shorter, that counts instead.
 	Quiet time.Duration `yaml:"quiet"`
 
 	// Silence is how long after its last sighting an incident is closed with the outcome "unknown" when its feed has
@@ -66,10 +68,10 @@ func (c *Config) Validate() error {
 	}
 	for name, w := range c.Recurrence {
 		if !classes[strings.ToLower(name)] {
-			bad("incident.recurrence", "incident.recurrence: %q is no class and no class/type of RSIT 1003", name)
+			bad("incident.recurrence."+name, "%q is no class and no class/type of RSIT 1003", name)
 		}
 		if w < time.Minute || w > 366*day {
-			bad("incident.recurrence", "incident.recurrence.%s: %s is not between 1m and 8784h", name, w)
+			bad("incident.recurrence."+name, "%s is not between 1m and 8784h", w)
 		}
 	}
 	for _, d := range []struct {
@@ -78,7 +80,7 @@ func (c *Config) Validate() error {
 		low  time.Duration
 	}{{"quiet", c.Quiet, time.Minute}, {"silence", c.Silence, time.Hour}, {"sweep", c.Sweep, time.Second}} {
 		if d.v < d.low || d.v > 366*day {
-			bad("incident."+d.name, "incident.%s: %s is not between %s and 8784h", d.name, d.v, d.low)
+			bad("incident."+d.name, "%s is not between %s and 8784h", d.v, d.low)
 		}
 	}
 	return errors.Join(errs...)

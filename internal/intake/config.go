@@ -12,11 +12,11 @@ import (
 	"tocsin/internal/report"
 )
 
-// Config is the `intake:` section of tocsin.yaml. Its zero value takes reports from the drop folder only.
+// Config says by which ways reports come in, and from whom. Without it they come from the drop folder only.
 type Config struct {
 	// Sources are those who send reports, and how far what they send may travel.
 	Sources []Source `yaml:"sources"`
-	// Folder is the drop folder: a file put there is a report.
+	// Folder is the drop folder: a file that is put there is a report.
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
@@ -29,11 +29,11 @@ type Source struct {
 	// Name of the reporter: small letters, digits, - _ and dots.
 	Name string `yaml:"name"`
 	// TLP is the label of what it sends: red, amber+strict, amber, green or clear. Without one it is red, which means
-	// that nothing of it leaves this node, and the desk is told so. Shadowserver's is amber unless you say otherwise.
+	// that nothing of it leaves this node, and the log reminds you of it. Shadowserver's is amber unless you say otherwise.
 	TLP *report.TLP `yaml:"tlp"`
 	// Formats whose documents are its, where nothing else says whose they are.
 	Formats []string `yaml:"formats"`
-	// Channel limits Formats to one channel: folder, import or http. Empty: any.
+	// Channel limits formats to one channel: folder, import or http. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
@@ -68,7 +68,7 @@ type HTTP struct {
 
 // Token lets one sender in.
 type Token struct {
-	// Name of the token, as the log and the audit show it.
+	// Name of the token, each its own.
 	Name string `yaml:"name"`
 	// SHA256 of the token, 64 hexadecimal digits: printf %s TOKEN | sha256sum. The token itself is not kept.
 	SHA256 string `yaml:"sha256"`

@@ -53,8 +53,7 @@ type Own struct {
 	ASNs []ASN `yaml:"asns,omitempty"`
 
 	// True where many lines share each address of these prefixes (carrier-grade NAT): an address alone then names
-	// nobody, and a report without a port is answered with the number of lines it could be. The flag belongs to the
-	// prefixes and never spreads by AS number.
+	// nobody, and tocsin lookup says so. The flag belongs to the prefixes and never spreads by AS number.
 	CGNAT bool `yaml:"cgnat,omitempty"`
 
 	// Mail address that takes abuse reports about this network. A network inside another one of yours takes the

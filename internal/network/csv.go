@@ -183,7 +183,7 @@ func (b *builder) rowFact(fields []string, c *columns, placed bool) (fact, error
 }
 
 // holderOf reads the AS number and the holder's name. Publishers write the number as 64500 or AS64500, put the name
-// behind it in one field ("AS64500 Example") or the number before the name.
+// behind it in one field ("AS64500 Example") or the number before the name ("AS64500 - Example").
 func holderOf(number, org string) (asn uint32, name string, err error) {
 	number, rest, _ := strings.Cut(number, " ")
 	if isBlank(org) {
@@ -198,7 +198,7 @@ func holderOf(number, org string) (asn uint32, name string, err error) {
 	if len(org) > 2 && org[:2] == "AS" {
 		if before, behind, _ := strings.Cut(org, " "); before != "" {
 			if n, ok := parseASN(before); ok && (asn == 0 || n == asn) {
-				asn, org = n, strings.TrimSpace(behind)
+				asn, org = n, strings.TrimPrefix(strings.TrimSpace(behind), "- ")
 			}
 		}
 	}

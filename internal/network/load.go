@@ -80,7 +80,7 @@ func readFile(ctx context.Context, b *builder, f TableFile) (Source, fs.FileInfo
 	if err != nil {
 		return Source{}, nil, pathless(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	before, err := file.Stat()
 	if err != nil {
 		return Source{}, nil, pathless(err)
@@ -101,8 +101,7 @@ func readFile(ctx context.Context, b *builder, f TableFile) (Source, fs.FileInfo
 
 // pathless takes the path out of an error of package os, because the caller names the file.
 func pathless(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", p.Op, p.Err)
 	}
 	return err
@@ -116,7 +115,6 @@ func readTable(ctx context.Context, b *builder, src *Source, r io.Reader) error 
 		if err != nil {
 			return fmt.Errorf("open as gzip: %w", err)
 		}
-		defer z.Close()
 		in = bufio.NewReaderSize(z, bufferedBytes)
 	}
 	head, err := in.Peek(4096)

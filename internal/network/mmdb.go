@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -41,30 +42,63 @@ func (t *intoTable) readMMDB(ctx context.Context, in *bufio.Reader) error {
 	if err != nil {
 		return fmt.Errorf("open as MMDB: %w", err)
 	}
-	defer db.Close()
+	if !soundTree(buf.Bytes(), db.Metadata.NodeCount, db.Metadata.RecordSize) {
+		return errors.New("its tree is damaged: fetch it again")
+	}
 	return t.eachNetwork(ctx, db)
 }
 
+// soundTree reports whether the tree at the beginning of b can be walked in time that its size bounds. In a hostile
+// one branches meet again, and the ways through it double at each level. Publishers let branches meet too, but only to
+// show IPv4 under a few IPv6 prefixes: a walk of eight times the nodes covers them.
+func soundTree(b []byte, nodes, recordBits uint) bool {
+	type place struct{ node, depth uint }
+	way := []place{{0, 0}}
+	for left := 8*nodes + 1024; len(way) > 0; left-- {
+		p := way[len(way)-1]
+		way = way[:len(way)-1]
+		if p.node >= nodes { // a leaf
+			left++
+			continue
+		}
+		l, r, ok := children(b, p.node, recordBits)
+		if !ok || p.depth == 128 || left == 0 {
+			return false
+		}
+		way = append(way, place{l, p.depth + 1}, place{r, p.depth + 1})
+	}
+	return true
+}
+
+// children reads one node: two numbers of 24, 28 or 32 bits (MaxMind DB format 2.0, "Binary Search Tree Section").
+func children(b []byte, node, recordBits uint) (left, right uint, ok bool) {
+	size := recordBits / 4
+	if size < 6 || size > 8 || node >= uint(len(b))/size {
+		return 0, 0, false
+	}
+	b = b[node*size:][:size]
+	at := func(i int) uint { return uint(b[i])<<16 | uint(b[i+1])<<8 | uint(b[i+2]) }
+	switch recordBits {
+	case 24:
+		return at(0), at(3), true
+	case 28: // the byte in the middle holds the highest bits of both
+		return uint(b[3]>>4)<<24 | at(0), uint(b[3]&15)<<24 | at(4), true
+	case 32:
+		return uint(binary.BigEndian.Uint32(b)), uint(binary.BigEndian.Uint32(b[4:])), true
+	}
+	return 0, 0, false
+}
+
 func (t *intoTable) eachNetwork(ctx context.Context, db *maxminddb.Reader) error {
-	// A tree of n nodes has n+1 leaves. In a hostile one branches meet again, and then the ways through it double at
-	// each level: so leaves without data are asked for too, and counted.
-	leaves := uint64(db.Metadata.NodeCount) + 1
-	limit := 4*leaves + 1024
 	facts := make(map[uintptr]fact) // by where the record stands: many networks share one
 	wrong := make(map[uintptr]error)
-	var n uint64
-	for r := range db.Networks(maxminddb.IncludeNetworksWithoutData()) {
-		if n++; n > limit {
-			return errors.New("its tree has more leaves than nodes allow: the file is damaged")
-		}
-		if n%4096 == 0 && ctx.Err() != nil {
+	var n int64
+	for r := range db.Networks() {
+		if n++; n%4096 == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if err := r.Err(); err != nil {
 			return fmt.Errorf("walk the MMDB: %w", err)
-		}
-		if !r.Found() {
-			continue
 		}
 		at := r.Offset()
 		f, known := facts[at]
@@ -83,7 +117,7 @@ func (t *intoTable) eachNetwork(ctx context.Context, db *maxminddb.Reader) error
 		default:
 			err = t.b.add(r.Prefix(), f)
 		}
-		if err := t.took(int64(n), err); err != nil {
+		if err := t.took(n, err); err != nil {
 			return err
 		}
 	}

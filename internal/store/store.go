@@ -19,19 +19,21 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"tocsin/internal/incident"
+	"tocsin/internal/report"
 )
 
 // Config says where the database is.
 type Config struct {
-	// URL of a PostgreSQL database, "postgres://user@host/database". Empty is SQLite in the data directory, which
-	// needs nothing else and serves some hundred thousand lines.
+	// URL of a PostgreSQL database, postgres://user@host/database: make it empty, Tocsin makes its tables.
+	// Left out, the database is SQLite in the data directory, which needs nothing else. A password is better kept in
+	// ~/.pgpass, or in the file that PGPASSFILE names, than here.
 	URL string `yaml:"url"`
 }
 
 // Validate reports every broken rule at once.
 func (c *Config) Validate() error {
 	if c.URL != "" && !strings.HasPrefix(c.URL, "postgres://") && !strings.HasPrefix(c.URL, "postgresql://") {
-		return errors.New("store.url: write postgres://user@host/database, or leave it out for SQLite in the data directory")
+		return &report.FieldError{Field: "store.url", Rule: "write postgres://user@host/database, or leave it out for SQLite in the data directory"}
 	}
 	return nil
 }

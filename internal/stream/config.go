@@ -10,15 +10,15 @@ import (
 	"tocsin/internal/report"
 )
 
-// Config is the `stream:` section of tocsin.yaml. Its zero value is the stream inside the program, in the data
-// directory: nothing to set up.
+// Config says where accepted reports and the work on them are kept. Without it the stream runs inside the program, in
+// the data directory: nothing to set up.
 type Config struct {
 	// URL of a NATS cluster with JetStream, as nats://host:4222; several, separated by commas, name several members
 	// of one cluster. Empty: the stream runs inside this program and opens no port.
 	URL string `yaml:"url"`
 	// Replicas is how many members of the cluster keep each message: 1, 3 or 5. 0 means 3 with a URL and 1 without.
 	Replicas int `yaml:"replicas"`
-	// Credentials is the file with the user's NATS credentials (*.creds). Empty: none are sent.
+	// Credentials is the file with the user's NATS credentials (.creds). Empty: none are sent.
 	Credentials string `yaml:"credentials"`
 	// CA is the file with the certificate, in PEM, that the cluster's own certificate must descend from. Empty: the
 	// system's list, and only where the URL says tls://.

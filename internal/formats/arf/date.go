@@ -79,7 +79,7 @@ func parseClock(s string) (time.Duration, error) {
 		if err != nil || n > limits[i] {
 			return 0, strconv.ErrSyntax
 		}
-		d += time.Duration(n) * units[i] //nolint:gosec // at most 60
+		d += time.Duration(n) * units[i]
 	}
 	return d, nil
 }
@@ -92,7 +92,7 @@ func parseZone(s string) (minutesEast int, ok bool) {
 	if err != nil || n > 9959 || n%100 > 59 {
 		return 0, false
 	}
-	m := int(n/100*60 + n%100) //nolint:gosec // at most 5999
+	m := int(n/100*60 + n%100)
 	if s[0] == '-' {
 		return -m, true
 	}

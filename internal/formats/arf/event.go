@@ -195,7 +195,7 @@ func (w *wire) domain(h mail.Header) string {
 // detail with a line for each.
 func details(h mail.Header, e *report.Event) []report.Detail {
 	all := make([]report.Detail, 0, len(h)+8)
-	at := make(map[string]int, len(h))
+	repeated := make(map[string][]string, len(h))
 	taken := map[string]bool{}
 	for i := range h {
 		name := strings.ToLower(h[i].Name)
@@ -203,14 +203,15 @@ func details(h mail.Header, e *report.Event) []report.Detail {
 			taken[name] = true // a second one is kept
 			continue
 		}
-		if k, ok := at[name]; ok {
-			if n := len(all[k].Value) + len(h[i].Value); n < report.MaxDetailBytes {
-				all[k].Value += "\n" + h[i].Value
-			}
-			continue
+		if repeated[name] == nil {
+			all = append(all, report.Detail{Name: name, Value: h[i].Value})
 		}
-		at[name] = len(all)
-		all = append(all, report.Detail{Name: name, Value: h[i].Value})
+		repeated[name] = append(repeated[name], h[i].Value)
+	}
+	for i := range all {
+		if values := repeated[all[i].Name]; len(values) > 1 {
+			all[i].Value = strings.Join(values, "\n")
+		}
 	}
 	return all
 }

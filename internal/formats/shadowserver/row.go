@@ -89,7 +89,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 		if !ok {
 			return false, fmt.Errorf("%q is no port: write a number from 1 to 65535", short(v))
 		}
-		s.Port = uint16(n) //nolint:gosec // at most 65535
+		s.Port = uint16(n)
 		return n != 0, nil
 	case roleProto:
 		if l := lower(v); word(l) {
@@ -99,7 +99,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 	case roleASN:
 		n, ok := number(v, 1<<32-1)
 		if ok {
-			s.ASN = uint32(n) //nolint:gosec // at most 1<<32-1
+			s.ASN = uint32(n)
 		}
 		return ok && n != 0, nil
 	case roleCC:
@@ -117,7 +117,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 	case roleTargetPort:
 		n, ok := number(v, 65535)
 		if ok {
-			t.Port = uint16(n) //nolint:gosec // at most 65535
+			t.Port = uint16(n)
 		}
 		return ok && n != 0, nil
 	case roleTargetDomain:

@@ -74,7 +74,7 @@ func address(s string) (netip.Addr, error) {
 				return report.ParseAddr(s)
 			}
 		case c == '.' && digits > 0 && part < 3:
-			four[part] = byte(value) //nolint:gosec // at most 255
+			four[part] = byte(value)
 			part, value, digits = part+1, 0, 0
 		default:
 			return report.ParseAddr(s)

@@ -1,6 +1,7 @@
 package xarf_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +17,7 @@ import (
 func outcome(doc report.Document) (events []report.Event, refused []*report.RowError) {
 	for e, err := range xarf.Parse(doc) {
 		if err != nil {
-			refused = append(refused, err.(*report.RowError))
+			refused = append(refused, rowError(err))
 			continue
 		}
 		e.Tags = append([]string(nil), e.Tags...)
@@ -24,6 +25,15 @@ func outcome(doc report.Document) (events []report.Event, refused []*report.RowE
 		events = append(events, e)
 	}
 	return events, refused
+}
+
+// rowError is what every refusal is; anything else is a fault of the parser.
+func rowError(err error) *report.RowError {
+	var bad *report.RowError
+	if !errors.As(err, &bad) {
+		panic(err)
+	}
+	return bad
 }
 
 func open(t testing.TB, path string) *os.File {

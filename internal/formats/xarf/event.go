@@ -101,7 +101,11 @@ func (b *builder) time(i int, to *time.Time) bool {
 // period reads the end of the time of observation. The report's own time is what the event happened at; only where
 // the source was seen later than that is there a period.
 func (b *builder) period(name string, i int) {
-	t, ok := readTime(b.str(b.member(i, name))) // stays a detail, as first_seen does
+	last := b.member(i, name)
+	if last == 0 {
+		return
+	}
+	t, ok := readTime(b.str(last)) // stays a detail, as first_seen does
 	if from := b.event.From; ok && !from.IsZero() && t.After(from) {
 		b.event.To = t
 	}
@@ -119,7 +123,7 @@ func (b *builder) proto(i int) {
 	switch p := strings.ToLower(b.str(i)); p {
 	case "tcp", "udp", "icmp", "sctp":
 		b.event.Subject.Proto = p
-		b.use(i)
+		b.v[i].used = p == b.str(i)
 	}
 }
 
@@ -155,7 +159,7 @@ func (b *builder) asn(i int) {
 		return
 	}
 	if d := readDecimal(v.text); !d.fraction && !d.less(1) && !d.more(1<<32-1) {
-		b.event.Subject.ASN = uint32(d.whole) //nolint:gosec // within 32 bits
+		b.event.Subject.ASN = uint32(d.whole)
 		b.use(i)
 	}
 }

@@ -223,5 +223,5 @@ func readPort(v *value) uint16 {
 	if d.fraction || d.negative || d.more(65535) {
 		return 0
 	}
-	return uint16(d.whole) //nolint:gosec // at most 65535
+	return uint16(d.whole)
 }

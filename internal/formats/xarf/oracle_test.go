@@ -120,7 +120,8 @@ func TestStrictIsTheOfficialSchema(t *testing.T) {
 
 // TestRulesAreTheOfficialSchema holds the rules against the schemas on reports that nobody wrote: for each type one
 // with every member that the schema knows, and the valid samples, each then changed in one place in every way that
-// the schema's vocabulary offers. That is over a million reports; without TOCSIN_PROVE a fixed part of them.
+// the schema's vocabulary offers. That is over a million reports; without TOCSIN_PROVE a fixed part of them, some
+// 10,000.
 func TestRulesAreTheOfficialSchema(t *testing.T) {
 	each := 149
 	if os.Getenv("TOCSIN_PROVE") != "" {
@@ -132,7 +133,10 @@ func TestRulesAreTheOfficialSchema(t *testing.T) {
 	}
 	for version, s := range schemas {
 		t.Run(version, func(t *testing.T) {
-			bases := append(generated(t, version, s), samples(t, version, s)...)
+			bases := generated(t, version, s)
+			if each == 1 || version == "4" {
+				bases = append(bases, samples(t, version, s)...)
+			}
 			n, valid, wrong := 0, 0, 0
 			for _, base := range bases {
 				mutate(base, each, func(raw []byte, what string) {
@@ -393,8 +397,8 @@ var replacements = func() []any {
 	return all
 }()
 
-// mutate calls see with base itself and with base changed in one place, every place in turn; of the replacements only
-// each so many.
+// mutate calls see with base itself and with base changed in one place, every place in turn. Every
+// member is dropped, and an unknown one put into every object; of the other changes, only each so many are made.
 func mutate(base any, each int, see func(raw []byte, what string)) {
 	n := 0
 	encode := func(what string) {
@@ -416,16 +420,20 @@ func mutate(base any, each int, see func(raw []byte, what string)) {
 		switch v := v.(type) {
 		case string:
 			for _, s := range []string{v + "x", " " + v, strings.ToUpper(v)} {
-				set(s)
-				encode(path + " varied")
+				if n++; n%each == 0 {
+					set(s)
+					encode(path + " varied")
+				}
 			}
 		case []any:
-			for _, n := range []int{2, 5, 6, 10, 11, 20, 21, 50, 51} {
+			for _, times := range []int{2, 5, 6, 10, 11, 20, 21, 50, 51} {
 				if len(v) == 0 {
 					break
 				}
-				set(slices.Repeat(v[:1], n))
-				encode(fmt.Sprintf("%s %d times", path, n))
+				if n++; n%each == 0 {
+					set(slices.Repeat(v[:1], times))
+					encode(fmt.Sprintf("%s %d times", path, times))
+				}
 			}
 		}
 		set(v)

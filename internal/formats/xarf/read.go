@@ -21,7 +21,7 @@ type reader struct {
 }
 
 func newReader(r io.Reader) *reader {
-	return &reader{src: source{r: r, buf: make([]byte, 64<<10)}, dec: new(jsontext.Decoder)}
+	return &reader{src: source{r: r, buf: make([]byte, 4*maxChunk)}, dec: new(jsontext.Decoder)}
 }
 
 // next returns the JSON of the next report, valid until the next call, or in a sentence why it cannot be read, after
@@ -199,9 +199,12 @@ func (m *matcher) step(c byte) {
 
 var errTooLong = errors.New("report too long")
 
-// chunk is how much the decoder gets at a time: what it read too much is little, so going back is cheap even when
-// every line is broken.
-const chunk = 1 << 10
+// The decoder gets its input in chunks, small ones first: what it read too much is little, so going back is cheap even
+// when every line is broken. Long reports get larger ones.
+const (
+	minChunk = 1 << 10
+	maxChunk = 8 << 10
+)
 
 // source is a buffer over the document that can go back a little.
 type source struct {
@@ -222,7 +225,7 @@ func (s *source) peek() (byte, bool) {
 
 // fill reads on, keeping the last bytes for back.
 func (s *source) fill() bool {
-	keep := max(0, s.pos-2*chunk)
+	keep := max(0, s.pos-2*maxChunk)
 	s.end = copy(s.buf, s.buf[keep:s.end])
 	s.pos -= keep
 	for tries := 0; s.err == nil; tries++ {
@@ -241,13 +244,14 @@ func (s *source) fill() bool {
 
 // Read implements io.Reader for the decoder.
 func (s *source) Read(p []byte) (int, error) {
-	if s.given > maxBytes+chunk {
+	if s.given > maxBytes+maxChunk {
 		return 0, errTooLong
 	}
 	if s.pos == s.end && !s.fill() {
 		return 0, s.err
 	}
-	n := copy(p[:min(len(p), chunk)], s.buf[s.pos:s.end])
+	chunk := min(minChunk+s.given/8, maxChunk, len(p))
+	n := copy(p[:chunk], s.buf[s.pos:s.end])
 	s.pos += n
 	s.given += n
 	return n, nil

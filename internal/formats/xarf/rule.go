@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -114,7 +115,7 @@ func (c *checker) check(r *rule, i int, tell bool) bool {
 func (c *checker) plain(r *rule, v *value, tell bool) bool {
 	why := ""
 	switch {
-	case r.words != nil && !(v.kind == text && isOne(v.text, r.words)):
+	case r.words != nil && (v.kind != text || !slices.Contains(r.words, string(v.text))):
 		why = fmt.Sprintf("%s is none of: %s", show(v), strings.Join(r.words, ", "))
 	case v.kind == text:
 		why = r.textFault(v.text)
@@ -125,15 +126,6 @@ func (c *checker) plain(r *rule, v *value, tell bool) bool {
 		c.add("%s", why)
 	}
 	return why == ""
-}
-
-func isOne(s []byte, words []string) bool {
-	for _, w := range words {
-		if string(s) == w {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *rule) textFault(s []byte) string {

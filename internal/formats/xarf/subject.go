@@ -3,6 +3,7 @@ package xarf
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"tocsin/internal/report"
@@ -29,6 +30,9 @@ func (b *builder) v4Source() (wrong string) {
 		s.URL = "xarf:" + url.PathEscape(id)
 	}
 	b.v[i].used = s.Addr.IsValid() && s.Addr.String() == id || s.Domain == id || s.URL == id
+	if d := b.at("domain"); d != 0 && b.v[d].used {
+		b.v[d].used = s.Domain == b.str(d) // the identifier's own domain goes first
+	}
 	b.hostOfURL()
 	return ""
 }
@@ -226,10 +230,8 @@ func (b *builder) tag(s string) bool {
 	if s == "" || len(s) > report.MaxTagBytes {
 		return false
 	}
-	for _, t := range b.event.Tags {
-		if t == s {
-			return true
-		}
+	if slices.Contains(b.event.Tags, s) {
+		return true
 	}
 	if len(b.event.Tags) == maxTags {
 		return false

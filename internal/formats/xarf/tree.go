@@ -146,15 +146,10 @@ func (p *parser) text() []byte {
 		i := bytes.IndexByte(p.raw[p.pos:], '"')
 		chunk := p.raw[p.pos : p.pos+i]
 		p.pos += i + 1
-		j := bytes.LastIndexByte(chunk, '\\')
-		if j < 0 {
-			break
+		escaped = escaped || bytes.IndexByte(chunk, '\\') >= 0
+		if !oddBackslashes(chunk) {
+			break // else the quote itself is escaped
 		}
-		escaped = true
-		if oddBackslashes(chunk) {
-			continue // the quote itself is escaped
-		}
-		break
 	}
 	s := p.raw[start+1 : p.pos-1]
 	if escaped {

@@ -54,7 +54,7 @@ func listFrom(n int, each *rule) *rule { return &rule{is: list, each: each, minN
 // need names members, separated by spaces, that must be there.
 func need(names string, r *rule) []member {
 	var all []member
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		all = append(all, member{name, true, r})
 	}
 	return all

@@ -24,13 +24,13 @@ const Spec = "XARF 4.2.0 (https://xarf.org), and 1, 2, 3, 3.0.0, alpha and devel
 func Detect(_ report.Document, head []byte) bool {
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	dec := jsontext.NewDecoder(bytes.NewBuffer(head), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if dec.PeekKind() == '[' {
-		dec.ReadToken()
+	open, err := dec.ReadToken()
+	if err == nil && open.Kind() == '[' {
+		open, err = dec.ReadToken()
 	}
-	if dec.PeekKind() != '{' {
+	if err != nil || open.Kind() != '{' {
 		return false
 	}
-	dec.ReadToken()
 	has := map[string]bool{}
 	for dec.PeekKind() == '"' {
 		name, err := dec.ReadToken()
@@ -45,10 +45,10 @@ func Detect(_ report.Document, head []byte) bool {
 	switch {
 	case has["xarf_version"]:
 		return true
-	case has["ReporterInfo"]:
-		return has["Version"] || has["Report"] || has["Disclosure"]
 	case has["Version"]:
-		return has["Report"] && has["Disclosure"]
+		return has["ReporterInfo"] || has["Report"]
+	case has["ReporterInfo"]:
+		return has["Report"] || has["Disclosure"]
 	}
 	return has["source_identifier"] && has["category"] && (has["reporter"] || has["report_id"])
 }

@@ -468,8 +468,10 @@ func sweep(t *testing.T, db *store.DB) {
 	doc := &Document{
 		Report: report.Report{ID: report.NewID(Start), Channel: "test", Reporter: "north", ReceivedAt: Start.AddDate(0, 0, 40), SHA256: [32]byte{1}},
 		Rows: []Row{
-			{Event: Event(1, Start, "old")}, {Event: Event(2, Start.AddDate(0, 0, 11), "quiet")},
-			{Event: Event(3, Start.AddDate(0, 0, 15), "new")}, {Event: Event(4, Start, "lone")},
+			{Event: Event(1, Start, "old")},
+			{Event: Event(2, Start.AddDate(0, 0, 11), "quiet")},
+			{Event: Event(3, Start.AddDate(0, 0, 15), "new")},
+			{Event: Event(4, Start, "lone")},
 		},
 	}
 	doc.Rows[3].Event.Feed = "silent"

@@ -71,7 +71,7 @@ func (d *base64Reader) quantum() bool {
 		case v < 64:
 			d.acc = d.acc<<6 | uint32(v)
 			if d.n++; d.n == 4 {
-				d.out = [3]byte{byte(d.acc >> 16), byte(d.acc >> 8), byte(d.acc)}
+				d.out = [3]byte{byte(d.acc >> 16 & 0xff), byte(d.acc >> 8 & 0xff), byte(d.acc & 0xff)}
 				d.left, d.n = d.out[:3], 0
 				d.in = d.in[i+1:]
 				return true
@@ -91,10 +91,10 @@ func (d *base64Reader) flush() bool {
 	d.n = 0
 	switch n {
 	case 2:
-		d.out[0] = byte(d.acc >> 4)
+		d.out[0] = byte(d.acc >> 4 & 0xff)
 		d.left = d.out[:1]
 	case 3:
-		d.out[0], d.out[1] = byte(d.acc>>10), byte(d.acc>>2)
+		d.out[0], d.out[1] = byte(d.acc>>10&0xff), byte(d.acc>>2&0xff)
 		d.left = d.out[:2]
 	default:
 		return false

@@ -221,6 +221,7 @@ func mediaType(value string) (string, map[string]string) {
 	if value == "" {
 		return "", nil
 	}
+	value = value[:min(len(value), valueBytes)]
 	if t, params, err := mime.ParseMediaType(value); err == nil {
 		return t, params
 	}
@@ -282,8 +283,12 @@ func CleanName(s string) string {
 	return s
 }
 
-// Decode undoes RFC 2047's encoded words; what cannot be decoded stays as it is.
+// valueBytes is how much of a field's value is looked at: more serves only to keep us busy.
+const valueBytes = 8 << 10
+
+// Decode undoes RFC 2047's encoded words, in the first 8 KiB; what cannot be decoded stays as it is.
 func Decode(s string) string {
+	s = s[:min(len(s), valueBytes)]
 	if !strings.Contains(s, "=?") {
 		return s
 	}

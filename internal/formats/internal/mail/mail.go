@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -229,8 +230,8 @@ func (m *Reader) boundary() bool {
 		return false
 	}
 	line := bytes.TrimRight(m.line[2:], " \t\r\n") // RFC 2046 §5.1.1: transport padding is ignored
-	for i := len(m.stack) - 1; i >= 0; i-- {
-		rest, ok := bytes.CutPrefix(line, []byte(m.stack[i].boundary))
+	for i, l := range slices.Backward(m.stack) {
+		rest, ok := bytes.CutPrefix(line, []byte(l.boundary))
 		if ok && (len(rest) == 0 || string(rest) == "--") {
 			m.found, m.closing = i, len(rest) > 0
 			return true
