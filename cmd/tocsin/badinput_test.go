@@ -314,4 +314,3 @@ func (h *hostile) listed(t *testing.T, p program, data string) {
 		t.Errorf("the quarantine's reasons are\n%s\nwant\n%s", g, w)
 	}
 }
-

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"tocsin/internal/app"
+	"tocsin/internal/report"
 )
 
 func newImport() *cobra.Command {
@@ -38,7 +39,7 @@ It ends with 1 when something was refused: that is in the quarantine, and the re
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, p := range args {
 			if _, err := os.Stat(p); err != nil {
-				return cannot(fmt.Errorf("cannot read %s: %w", p, plainPath(err)))
+				return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(p), plainPath(err)))
 			}
 		}
 		a, err := openApp(cmd, *data)
