@@ -89,7 +89,7 @@ func (p *parser) run(files []string) error {
 	return nil
 }
 
-// file prints one file. Its error is one of writing; what is wrong with the file is printed.
+// file prints one file. Its error is one of this machine's; what is wrong with the file is printed.
 func (p *parser) file(path string) error {
 	doc := report.Document{Reader: p.in, Name: report.CleanName(filepath.Base(path)), Received: time.Now(), Strict: p.strict}
 	if path != "-" {
@@ -114,6 +114,9 @@ func (p *parser) file(path string) error {
 	}
 	for m, err := range members {
 		name := report.Printable(path) + strings.TrimPrefix(m.Name, doc.Name)
+		if errors.Is(err, formats.ErrSpool) {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 		if err != nil {
 			p.refuse(name, err)
 			continue

@@ -152,7 +152,13 @@ func (a *App) workItem(ctx context.Context, it stream.Item) (desk.Result, error)
 	case err == nil:
 		return res, nil
 	case errors.Is(err, intake.ErrPanic):
-		return desk.Result{Refused: 1}, a.refuse(ctx, it, err.Error())
+		return a.refuse(ctx, it, intake.ErrPanic)
+	case errors.Is(err, desk.ErrPoison):
+		a.log.Error("the database refuses a report", "report", it.Report.ID, "error", err)
+		return a.refuse(ctx, it, desk.ErrPoison)
+	case errors.Is(err, stream.ErrDamaged):
+		a.log.Error("the original of a report is damaged", "report", it.Report.ID, "error", err)
+		return a.refuse(ctx, it, stream.ErrDamaged)
 	case errors.Is(err, stream.ErrBroken): // it takes no more until a restart
 		return res, fmt.Errorf("%w: %w", stream.ErrStop, err)
 	case errors.Is(err, desk.ErrNoOriginal):
@@ -163,15 +169,28 @@ func (a *App) workItem(ctx context.Context, it stream.Item) (desk.Result, error)
 	return res, err
 }
 
-// refuse puts a whole report into the quarantine.
-func (a *App) refuse(ctx context.Context, it stream.Item, reason string) error {
-	packed, err := desk.EncodeRefusals([]desk.Refusal{{Reason: reason}})
+// refuse puts what is not yet committed of a report into the quarantine. What even so cannot be stored comes off the
+// queue: trying for ever would help nobody, and its original stays until its end date.
+func (a *App) refuse(ctx context.Context, it stream.Item, why error) (desk.Result, error) {
+	known, err := a.store.Known(ctx, &it.Report, it.Generation)
 	if err != nil {
-		return err
+		return desk.Result{}, err
 	}
-	return a.store.Commit(ctx, []*desk.Chunk{{
-		Report: it.Report, Generation: it.Generation, Seq: -1, FromRow: 1, Refused: 1, Refusals: packed, Final: true,
+	owed := desk.Unworked(known, it.Generation, why.Error())
+	packed, err := desk.EncodeRefusals(owed)
+	if err != nil {
+		return desk.Result{}, err
+	}
+	rep := it.Report
+	rep.Name = report.CleanName(rep.Name) // accepted by an older program, it may be what the database refuses
+	err = a.store.Commit(ctx, []*desk.Chunk{{
+		Report: rep, Generation: it.Generation, Seq: -1, Name: rep.Name, FromRow: 1, Refused: len(owed), Refusals: packed,
+		Final: true,
 	}})
+	if errors.Is(err, desk.ErrPoison) {
+		err = fmt.Errorf("%w: %w", stream.ErrReject, err)
+	}
+	return desk.Result{Refused: int64(len(owed))}, err
 }
 
 // every calls f at once and then again and again. A failure is logged and tried again at the next turn.

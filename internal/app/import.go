@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -224,14 +225,38 @@ func (im *importer) begun(id report.ID) {
 	im.marks[id] |= taken
 }
 
-// work works one item and counts it. A disk that is full ends the import: there is nobody to free it meanwhile.
+// attempts is how often an import tries to work a report, over some twelve seconds.
+const attempts = 8
+
+// hopeless reports whether an error ends the import: a disk that is full, since there is nobody to free it meanwhile,
+// and what goes on for too long. A node tries again for ever.
+func hopeless(err error, attempt int) bool {
+	for _, end := range [...]error{
+		store.ErrFull, store.ErrReadOnly, store.ErrDamaged, stream.ErrFull, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS,
+	} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return attempt >= attempts && !errors.Is(err, stream.ErrReject)
+}
+
+// last is an error that ends the import; to the stream it is stream.ErrStop.
+type last struct{ error }
+
+// Is and Unwrap serve errors.Is.
+func (l last) Is(target error) bool { return target == stream.ErrStop } //nolint:errorlint // this is what errors.Is calls
+func (l last) Unwrap() error        { return l.error }
+
+// work works one item and counts it.
 func (im *importer) work(ctx context.Context, it stream.Item) error {
 	im.begun(it.Report.ID)
 	res, err := im.app.workItem(ctx, it)
-	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly) {
-		return fmt.Errorf("%w: %w", stream.ErrStop, err)
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case ctx.Err() == nil && hopeless(err, it.Attempt):
+		return last{err}
+	default:
 		return err
 	}
 	im.mu.Lock()

@@ -52,6 +52,8 @@ type Refusal struct {
 	Document int    `json:"document,omitempty"`
 	Row      int64  `json:"row,omitempty"`   // 0 is the document, or what follows After
 	After    int64  `json:"after,omitempty"` // last row read before a document failed
+	Rest     bool   `json:"rest,omitempty"`  // what follows After, and all documents that follow Document
+	Name     string `json:"name,omitempty"`  // the document's name, where the store adds it; personal
 	Reason   string `json:"reason"`          // personal: may quote the value that is wrong
 }
 

@@ -71,7 +71,8 @@ type Store interface {
 	Names(ctx context.Context, names ...string) ([]int32, error)
 
 	// Commit stores chunks with all that they touch in one transaction: all of it or nothing. A chunk that is already
-	// there (same report, generation and seq) is skipped with everything that it touches.
+	// there (same report, generation and seq) is skipped with everything that it touches. ErrPoison says that what one
+	// of them holds can never be stored.
 	Commit(ctx context.Context, chunks []*Chunk) error
 }
 
@@ -85,6 +86,9 @@ type Known struct {
 
 // ErrNoOriginal says that the original of a report is past its end date and was deleted.
 var ErrNoOriginal = errors.New("the original of the report is past its end date and was deleted")
+
+// ErrPoison says that the store refuses what a report says, and will refuse it for ever.
+var ErrPoison = errors.New("the database cannot hold what this report says: the document is kept; please tell the makers of Tocsin, and replay it after an update")
 
 // Result is what became of a report.
 type Result struct {
@@ -120,7 +124,7 @@ func (d *Desk) init() {
 // Work works one report and returns when all of it is committed. generation is 0 for a report just received; a replay
 // has the next number and takes only what the generation before refused. Work that was begun before goes on where it
 // was. A bad report is no error: what cannot be read is stored as refused.
-func (d *Desk) Work(ctx context.Context, rep report.Report, generation int) (Result, error) {
+func (d *Desk) Work(ctx context.Context, rep report.Report, generation int) (res Result, err error) {
 	d.init()
 	known, err := d.Store.Known(ctx, &rep, generation)
 	if err != nil {
@@ -135,12 +139,13 @@ func (d *Desk) Work(ctx context.Context, rep report.Report, generation int) (Res
 	case <-ctx.Done():
 		return Result{}, context.Cause(ctx)
 	}
-	err = w.read()
-	w.close()
-	if waited := w.wait(); err == nil {
-		err = waited
-	}
-	if err != nil {
+	defer func() { // also when the document makes its reader panic: whoever caught that calls Work again
+		w.close()
+		if waited := w.wait(); err == nil && waited != nil {
+			res, err = Result{}, fmt.Errorf("work report %s: %w", rep.ID, waited)
+		}
+	}()
+	if err := w.read(); err != nil {
 		return Result{}, fmt.Errorf("work report %s: %w", rep.ID, err)
 	}
 	return w.result, nil
@@ -190,6 +195,12 @@ func (d *Desk) commit(ctx context.Context, group []*submission) {
 	}
 	begin := time.Now()
 	err := d.Store.Commit(ctx, chunks)
+	if errors.Is(err, ErrPoison) && len(group) > 1 {
+		for i := range group { // alone, each takes only itself down
+			d.commit(ctx, group[i:i+1])
+		}
+		return
+	}
 	if err == nil {
 		d.Metrics.committed(chunks, time.Since(begin))
 	}

@@ -23,6 +23,7 @@ type work struct {
 	source     int32 // the store's number of the reporter
 	feeds      map[string]int32
 	result     Result
+	original   *source
 
 	document int
 	name     string
@@ -74,7 +75,8 @@ func (w *work) read() error {
 		return err
 	}
 	defer original.Close()
-	outer := report.Document{Reader: original, Name: w.report.Name, Received: w.report.ReceivedAt}
+	w.original = &source{in: original}
+	outer := report.Document{Reader: w.original, Name: w.report.Name, Received: w.report.ReceivedAt}
 	for doc, err := range w.desk.Open(outer, w.report.Format) {
 		w.begin(&doc)
 		if err == nil {
@@ -174,6 +176,9 @@ func (w *work) refuse(err error) error {
 	var row *report.RowError
 	if !errors.As(err, &row) {
 		return err
+	}
+	if w.original.err != nil {
+		return w.original.err
 	}
 	r := Refusal{Document: w.document, Row: row.Row, Reason: row.Reason}
 	if row.Row == 0 {

@@ -74,6 +74,8 @@ func (m Member) Events() iter.Seq2[report.Event, error] { return m.Format.events
 // and has no Reader. Others go on. Errors of a container that show while its document is read (a gzip file that
 // was cut) come out of the Reader, after all that stands before them.
 //
+// ErrSpool is the one error that is no RowError: it is about this machine, and nothing follows it.
+//
 // In a mail, text without a file name, images and signatures that no format claims are no errors beside something
 // else; a mail in which nothing is claimed is. A mail inside of a mail that has itself brought a document is its
 // evidence and is not opened: its content is the offender's, not the reporter's.
@@ -190,6 +192,10 @@ func (o *opener) member(n node, f Format) bool {
 func (o *opener) refuse(n node, err error) bool {
 	o.told++
 	n.Reader = nil
+	if errors.Is(err, ErrSpool) {
+		o.yield(Member{Document: n.Document, Index: n.index}, err)
+		return false
+	}
 	return o.yield(Member{Document: n.Document, Index: n.index}, rowError(err))
 }
 

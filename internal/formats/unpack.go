@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -118,6 +119,10 @@ func cleanPath(name string) string {
 	return name
 }
 
+// ErrSpool says that this machine could not hold the copy of an archive. The report is not at fault and can be opened
+// when the disk is well.
+var ErrSpool = errors.New("the zip archive cannot be copied to a temporary file: check the disk for space and faults")
+
 // spool copies an archive to where it can be read at any place: memory, or a file that has no name any more.
 func (o *opener) spool(r io.Reader) (*io.SectionReader, func(), error) {
 	var small bytes.Buffer
@@ -128,7 +133,7 @@ func (o *opener) spool(r io.Reader) (*io.SectionReader, func(), error) {
 	}
 	f, err := os.CreateTemp(o.lim.TempDir, "tocsin-zip-*")
 	if err != nil {
-		return nil, nil, fmt.Errorf("copy the zip archive to a temporary file: %w", err)
+		return nil, nil, fmt.Errorf("%w (%w)", ErrSpool, err)
 	}
 	gone := os.Remove(f.Name()) == nil // the file lives until it is closed, also when we die; not on Windows
 	done := func() {
@@ -138,10 +143,14 @@ func (o *opener) spool(r io.Reader) (*io.SectionReader, func(), error) {
 		}
 	}
 	size, err := io.Copy(f, io.MultiReader(&small, io.LimitReader(r, o.lim.Spool-spoolInMemory+1)))
+	pe, ours := errors.AsType[*fs.PathError](err)
 	switch {
+	case ours && pe.Path == f.Name():
+		done()
+		return nil, nil, fmt.Errorf("%w (%w)", ErrSpool, pe.Err)
 	case err != nil:
 		done()
-		return nil, nil, fmt.Errorf("copy the zip archive to a temporary file: %w", err)
+		return nil, nil, err
 	case size > o.lim.Spool:
 		done()
 		return nil, nil, refuse("the zip archive is larger than %d bytes: send its members as gzip files", o.lim.Spool)

@@ -81,17 +81,17 @@ func (f *folder) fold(refs []touchRef) error {
 		refs = refs[n:]
 	}
 	if err := f.insert.flush(f); err != nil {
-		return fmt.Errorf("insert incidents: %w", err)
+		return fmt.Errorf("insert incidents: %w", plain(err))
 	}
 	if err := f.update.flush(f); err != nil {
-		return fmt.Errorf("update incidents: %w", err)
+		return fmt.Errorf("update incidents: %w", plain(err))
 	}
 	return nil
 }
 
 func (f *folder) batch(refs []touchRef) error {
 	if err := f.load(refs); err != nil {
-		return fmt.Errorf("read incidents: %w", err)
+		return fmt.Errorf("read incidents: %w", plain(err))
 	}
 	for len(refs) > 0 {
 		n := 1
@@ -201,7 +201,7 @@ func (f *folder) bridge(all []*stored, into, b *incident.Episode) error {
 		{`INSERT INTO incident_redirects (id, into_id) VALUES (?, ?)`, []any{b.ID[:], into.ID[:]}},
 	} {
 		if _, err := f.tx.ExecContext(f.ctx, d.sql(step.text), step.args...); err != nil {
-			return fmt.Errorf("join incident %s into %s: %w", b.ID, into.ID, err)
+			return fmt.Errorf("join incident %s into %s: %w", b.ID, into.ID, plain(err))
 		}
 	}
 	return nil
@@ -216,7 +216,7 @@ func (f *folder) put(t *incident.Touch, all []*stored) error {
 		if len(s.Links) > maxLinks {
 			q := f.db.dialect.sql(`INSERT INTO incident_links (incident, links) VALUES (?, ?)`)
 			if _, err := f.tx.ExecContext(f.ctx, q, s.ID[:], []byte(s.Links)); err != nil {
-				return fmt.Errorf("spill links of incident %s: %w", s.ID, err)
+				return fmt.Errorf("spill links of incident %s: %w", s.ID, plain(err))
 			}
 			s.Links = nil
 		}
@@ -230,7 +230,7 @@ func (f *folder) put(t *incident.Touch, all []*stored) error {
 			err = f.update.add(f, t.Key[:], s.ID[:], state, s.Last, now, blob)
 		}
 		if err != nil {
-			return fmt.Errorf("write incidents: %w", err)
+			return fmt.Errorf("write incidents: %w", plain(err))
 		}
 	}
 	return nil

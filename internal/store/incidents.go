@@ -22,7 +22,7 @@ const incidentColumns = `key, id, party, subject, class, type, tag, state, last_
 func (db *DB) Incidents(ctx context.Context, state incident.State) iter.Seq2[incident.Incident, error] {
 	return func(yield func(incident.Incident, error) bool) {
 		if err := db.eachIncident(ctx, state, func(in incident.Incident) bool { return yield(in, nil) }); err != nil {
-			yield(incident.Incident{}, fmt.Errorf("list incidents: %w", err))
+			yield(incident.Incident{}, fmt.Errorf("list incidents: %w", plain(err)))
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (db *DB) incident(ctx context.Context, id report.ID) (incident.Incident, in
 		return in, nil, incident.ErrNotFound
 	}
 	if err != nil {
-		return in, nil, fmt.Errorf("read incident %s: %w", id, err)
+		return in, nil, fmt.Errorf("read incident %s: %w", id, plain(err))
 	}
 	return in, links, nil
 }
@@ -124,7 +124,7 @@ func (db *DB) incident(ctx context.Context, id report.ID) (incident.Incident, in
 func (db *DB) Events(ctx context.Context, id report.ID) iter.Seq2[report.Event, error] {
 	return func(yield func(report.Event, error) bool) {
 		if err := db.eachEvent(ctx, id, func(e report.Event) bool { return yield(e, nil) }); err != nil {
-			yield(report.Event{}, fmt.Errorf("read events of incident %s: %w", id, err))
+			yield(report.Event{}, fmt.Errorf("read events of incident %s: %w", id, plain(err)))
 		}
 	}
 }
@@ -150,7 +150,7 @@ func (db *DB) eachEvent(ctx context.Context, id report.ID, yield func(report.Eve
 		for i := l.Start; i < l.Start+l.Len && i < len(lines); i++ {
 			var e report.Event
 			if err := json.Unmarshal(lines[i], &e); err != nil {
-				return fmt.Errorf("chunk %d: %w", chunk, err)
+				return fmt.Errorf("chunk %d: %w", chunk, plain(err))
 			}
 			if !yield(e) {
 				return nil
@@ -223,7 +223,7 @@ func (db *DB) Since(ctx context.Context, t time.Time) (Tally, error) {
 		coalesce(sum(CASE WHEN id < ? THEN 1 ELSE 0 END), 0) FROM incidents WHERE updated >= ?`),
 		first[:], first[:], t.UnixMicro()).Scan(&n.New, &n.Updated)
 	if err != nil {
-		return n, fmt.Errorf("count incidents: %w", err)
+		return n, fmt.Errorf("count incidents: %w", plain(err))
 	}
 	return n, nil
 }
@@ -232,7 +232,7 @@ func (db *DB) Since(ctx context.Context, t time.Time) (Tally, error) {
 func (db *DB) Watermarks(ctx context.Context) (incident.Watermarks, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT n.name, w.network, w.newest FROM watermarks w JOIN names n ON n.id = w.feed`)
 	if err != nil {
-		return nil, fmt.Errorf("read watermarks: %w", err)
+		return nil, fmt.Errorf("read watermarks: %w", plain(err))
 	}
 	defer rows.Close()
 	all := incident.Watermarks{}
@@ -240,7 +240,7 @@ func (db *DB) Watermarks(ctx context.Context) (incident.Watermarks, error) {
 		var w incident.Watermark
 		var at int64
 		if err := rows.Scan(&w.Feed, &w.Network, &at); err != nil {
-			return nil, fmt.Errorf("read watermarks: %w", err)
+			return nil, fmt.Errorf("read watermarks: %w", plain(err))
 		}
 		all[w] = time.UnixMicro(at).UTC()
 	}

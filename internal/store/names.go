@@ -20,7 +20,7 @@ func (db *DB) Names(ctx context.Context, names ...string) ([]int32, error) {
 				}
 				return tx.QueryRowContext(ctx, db.dialect.sql(`SELECT id FROM names WHERE name = ?`), n).Scan(&id)
 			}); err != nil {
-				return nil, fmt.Errorf("number a name: %w", err)
+				return nil, fmt.Errorf("number a name: %w", plain(err))
 			}
 			db.names[n] = id
 		}
@@ -33,7 +33,7 @@ func (db *DB) Names(ctx context.Context, names ...string) ([]int32, error) {
 func (db *DB) allNames(ctx context.Context) (map[int32]string, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT id, name FROM names`)
 	if err != nil {
-		return nil, fmt.Errorf("read names: %w", err)
+		return nil, fmt.Errorf("read names: %w", plain(err))
 	}
 	defer rows.Close()
 	all := map[int32]string{}
@@ -41,7 +41,7 @@ func (db *DB) allNames(ctx context.Context) (map[int32]string, error) {
 		var id int32
 		var name string
 		if err := rows.Scan(&id, &name); err != nil {
-			return nil, fmt.Errorf("read names: %w", err)
+			return nil, fmt.Errorf("read names: %w", plain(err))
 		}
 		all[id] = name
 	}

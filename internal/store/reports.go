@@ -23,14 +23,14 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 	case errors.Is(err, sql.ErrNoRows):
 		return k, nil
 	case err != nil:
-		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
+		return k, fmt.Errorf("ask for report %s: %w", rep.ID, plain(err))
 	case report.ID(id) != rep.ID:
 		k.DuplicateOf = report.ID(id)
 		return k, nil
 	}
 	k.State = report.State(state)
 	if k.Done, err = db.doneRows(ctx, rep.ID, generation); err != nil {
-		return k, fmt.Errorf("ask for chunks of report %s: %w", rep.ID, err)
+		return k, fmt.Errorf("ask for chunks of report %s: %w", rep.ID, plain(err))
 	}
 	if generation > 0 {
 		if k.Refusals, err = db.Refusals(ctx, rep.ID, generation-1); err != nil {
@@ -64,18 +64,18 @@ func (db *DB) Refusals(ctx context.Context, id report.ID, generation int) ([]des
 	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
 		`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refused > 0 ORDER BY seq`), id[:], generation)
 	if err != nil {
-		return nil, fmt.Errorf("read refusals of report %s: %w", id, err)
+		return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
 	}
 	defer rows.Close()
 	var all []desk.Refusal
 	for rows.Next() {
 		var packed []byte
 		if err := rows.Scan(&packed); err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, err)
+			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
 		}
 		some, err := desk.DecodeRefusals(packed)
 		if err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, err)
+			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
 		}
 		all = append(all, some...)
 	}
@@ -90,7 +90,7 @@ func (db *DB) insertReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error
 		r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
 		string(report.StateWorking), number(r.Exercise))
 	if err != nil {
-		return fmt.Errorf("insert report %s: %w", r.ID, err)
+		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`),
 		events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
 	if err != nil {
-		return fmt.Errorf("advance report %s: %w", c.Report.ID, err)
+		return fmt.Errorf("advance report %s: %w", c.Report.ID, plain(err))
 	}
 	if n, err := res.RowsAffected(); err == nil && n == 0 {
 		return fmt.Errorf("advance report %s: the same bytes were stored under another id meanwhile", c.Report.ID)
@@ -126,7 +126,7 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?,
 		state = CASE WHEN events + repeats = 0 AND refused > 0 THEN ? ELSE ? END WHERE id = ?`),
 		c.Documents, string(report.StateQuarantined), string(report.StateWorked), c.Report.ID[:]); err != nil {
-		return fmt.Errorf("end report %s: %w", c.Report.ID, err)
+		return fmt.Errorf("end report %s: %w", c.Report.ID, plain(err))
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (db *DB) Report(ctx context.Context, id report.ID) (Row, error) {
 		return Row{}, ErrNoReport
 	}
 	if err != nil {
-		return Row{}, fmt.Errorf("read report %s: %w", id, err)
+		return Row{}, fmt.Errorf("read report %s: %w", id, plain(err))
 	}
 	return r, nil
 }
@@ -182,21 +182,21 @@ func (db *DB) Quarantine(ctx context.Context) iter.Seq2[Row, error] {
 		rows, err := db.read.QueryContext(ctx, `SELECT `+reportColumns+` FROM reports WHERE refused > 0 AND dropped = 0
 			ORDER BY received_at, id`)
 		if err != nil {
-			yield(Row{}, fmt.Errorf("list the quarantine: %w", err))
+			yield(Row{}, fmt.Errorf("list the quarantine: %w", plain(err)))
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
 			r, err := scanReport(rows.Scan)
 			if err != nil {
-				err = fmt.Errorf("list the quarantine: %w", err)
+				err = fmt.Errorf("list the quarantine: %w", plain(err))
 			}
 			if !yield(r, err) || err != nil {
 				return
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(Row{}, fmt.Errorf("list the quarantine: %w", err))
+			yield(Row{}, fmt.Errorf("list the quarantine: %w", plain(err)))
 		}
 	}
 }
@@ -208,7 +208,7 @@ func (db *DB) Drop(ctx context.Context, id report.ID) error {
 			state = CASE WHEN state = ? THEN ? ELSE state END WHERE id = ? AND refused > 0 AND dropped = 0`),
 			string(report.StateQuarantined), string(report.StateDropped), id[:])
 		if err != nil {
-			return fmt.Errorf("drop report %s: %w", id, err)
+			return fmt.Errorf("drop report %s: %w", id, plain(err))
 		}
 		if n, err := res.RowsAffected(); err == nil && n == 0 {
 			return ErrNoReport

@@ -33,7 +33,7 @@ func (db *DB) DeleteIncidents(ctx context.Context, before, now time.Time) (delet
 		return db.noteDeletion(ctx, tx, "incidents", before, now, deleted)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("delete incidents past their end date: %w", err)
+		return 0, fmt.Errorf("delete incidents past their end date: %w", plain(err))
 	}
 	return deleted, nil
 }
@@ -55,7 +55,7 @@ func (db *DB) DeleteReports(ctx context.Context, before, now time.Time) (deleted
 		return db.noteDeletion(ctx, tx, "reports", before, now, deleted)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("delete reports past their end date: %w", err)
+		return 0, fmt.Errorf("delete reports past their end date: %w", plain(err))
 	}
 	return deleted, nil
 }
@@ -86,7 +86,7 @@ type Deletion struct {
 func (db *DB) Deletions(ctx context.Context) ([]Deletion, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT at, class, until, deleted FROM deletions ORDER BY id DESC`)
 	if err != nil {
-		return nil, fmt.Errorf("read deletions: %w", err)
+		return nil, fmt.Errorf("read deletions: %w", plain(err))
 	}
 	defer rows.Close()
 	var all []Deletion
@@ -94,7 +94,7 @@ func (db *DB) Deletions(ctx context.Context) ([]Deletion, error) {
 		var d Deletion
 		var at, until int64
 		if err := rows.Scan(&at, &d.Class, &until, &d.Deleted); err != nil {
-			return nil, fmt.Errorf("read deletions: %w", err)
+			return nil, fmt.Errorf("read deletions: %w", plain(err))
 		}
 		d.At, d.Until = time.UnixMicro(at).UTC(), time.UnixMicro(until).UTC()
 		all = append(all, d)

@@ -84,7 +84,7 @@ func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.C
 		return nil, err
 	}
 	if err := db.read.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open database: %w", plain(err)), db.Close())
 	}
 	return db, nil
 }
@@ -105,7 +105,7 @@ func (db *DB) Close() error {
 func (db *DB) Ready(ctx context.Context) error {
 	var one int
 	if err := db.read.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
-		return fmt.Errorf("ask the database: %w", err)
+		return fmt.Errorf("ask the database: %w", plain(err))
 	}
 	return nil
 }
@@ -132,42 +132,12 @@ func (db *DB) tx(ctx context.Context, f func(*sql.Tx) error) error {
 		return fmt.Errorf("begin: %w", plain(err))
 	}
 	if err := f(tx); err != nil {
-		return errors.Join(plain(err), ignoreDone(tx.Rollback()))
+		_ = tx.Rollback() // what led here says more, and a full disk has undone it already
+		return plain(err)
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", errors.Join(plain(err), ignoreDone(tx.Rollback())))
+		_ = tx.Rollback() // likewise
+		return fmt.Errorf("commit: %w", plain(err))
 	}
 	return nil
-}
-
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) {
-		return nil
-	}
-	return err
-}
-
-// ErrFull says that the disk of the database is full. Nothing of the transaction was kept, and nothing before is lost.
-var ErrFull = errors.New("the disk that holds the database is full: free some space, the work goes on by itself")
-
-// ErrReadOnly says that the database cannot be written.
-var ErrReadOnly = errors.New("the database cannot be written: check the owner and the mount of the data directory")
-
-// plain turns what an engine says about the disk into a sentence for the operator.
-func plain(err error) error {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	switch {
-	case errors.Is(err, ErrFull), errors.Is(err, ErrReadOnly):
-		return err
-	case strings.Contains(text, "SQLITE_FULL"), strings.Contains(text, "database or disk is full"),
-		strings.Contains(text, "(13)"), strings.Contains(text, "SQLSTATE 53100"):
-		return fmt.Errorf("%w (%s)", ErrFull, text)
-	case strings.Contains(text, "readonly database"), strings.Contains(text, "SQLITE_READONLY"),
-		strings.Contains(text, "unable to open database file"):
-		return fmt.Errorf("%w (%s)", ErrReadOnly, text)
-	}
-	return err
 }

@@ -91,7 +91,7 @@ func (db *DB) applyVerdicts(ctx context.Context, due []verdict, now time.Time) (
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("sweep incidents: %w", err)
+		return 0, fmt.Errorf("sweep incidents: %w", plain(err))
 	}
 	return moved, nil
 }

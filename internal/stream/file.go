@@ -102,7 +102,7 @@ func (s *Stream) sweepFiles(ctx context.Context) error {
 func (s *Stream) openFile(id report.ID, o object) (io.ReadCloser, error) {
 	f, err := os.Open(s.originalPath(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the original of report %s: %w", id, errDamaged)
+		return nil, fmt.Errorf("read the original of report %s: %w", id, ErrDamaged)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the original of report %s: %w", id, err)
@@ -124,7 +124,7 @@ func (r *fileOriginal) Read(p []byte) (int, error) {
 	r.hash.Write(p[:n])
 	r.size += int64(n)
 	if errors.Is(err, io.EOF) && (r.size != r.want.size || [sha256.Size]byte(r.hash.Sum(nil)) != r.want.sha256) {
-		err = fmt.Errorf("read the original of report %s: %w", r.id, errDamaged)
+		err = fmt.Errorf("read the original of report %s: %w", r.id, ErrDamaged)
 	}
 	return n, err
 }

@@ -244,7 +244,7 @@ func (s *Stream) find(ctx context.Context, id report.ID) (object, error) {
 	sum, err := hex.DecodeString(m.Header.Get(headerSHA256))
 	errs[3] = err
 	if err := errors.Join(errs[:]...); err != nil || copy(o.sha256[:], sum) != len(o.sha256) {
-		return object{}, fmt.Errorf("its headers are damaged: %w", errors.Join(err, errDamaged))
+		return object{}, fmt.Errorf("its headers are damaged: %w", errors.Join(err, ErrDamaged))
 	}
 	return o, nil
 }
@@ -262,7 +262,7 @@ func (s *Stream) Original(ctx context.Context, id report.ID) (io.ReadCloser, err
 	}
 	if o.chunks == 1 {
 		if int64(len(o.tail)) != o.size || sha256.Sum256(o.tail) != o.sha256 {
-			return nil, fmt.Errorf("read the original of report %s: %w", id, errDamaged)
+			return nil, fmt.Errorf("read the original of report %s: %w", id, ErrDamaged)
 		}
 		return io.NopCloser(bytes.NewReader(o.tail)), nil
 	}
@@ -271,8 +271,6 @@ func (s *Stream) Original(ctx context.Context, id report.ID) (io.ReadCloser, err
 	go s.fetch(ctx, id, o, r.chunks)
 	return r, nil
 }
-
-var errDamaged = errors.New("the bytes kept are not the bytes that came in (size or SHA-256 differ): the disk or the cluster has lost data")
 
 type chunk struct {
 	data []byte
@@ -345,7 +343,7 @@ func (r *original) check() error {
 	if r.size == r.want.size && [sha256.Size]byte(r.hash.Sum(nil)) == r.want.sha256 {
 		return io.EOF
 	}
-	return fmt.Errorf("read the original of report %s: %w", r.id, errDamaged)
+	return fmt.Errorf("read the original of report %s: %w", r.id, ErrDamaged)
 }
 
 // Close ends the reading ahead.

@@ -52,6 +52,8 @@ import (
 var (
 	// ErrNotFound: no original is kept under this id, or it has passed its end date.
 	ErrNotFound = errors.New("no original is kept under this id: it never was, or its end date has passed")
+	// ErrDamaged: the disk or the cluster has lost bytes of an original.
+	ErrDamaged = errors.New("the bytes kept are not the bytes that came in (size or SHA-256 differ): the disk or the cluster has lost data, ask the sender for the report again")
 	// ErrOpen: the report already has a work item that is not worked yet.
 	ErrOpen = errors.New("the report is already waiting to be worked: try again when it is done")
 	// ErrFull: the disk has no room for another report. Nothing was accepted.
