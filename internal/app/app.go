@@ -126,6 +126,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // withDesk runs f while the desk commits, and lets the desk finish what f has begun.
 func (a *App) withDesk(ctx context.Context, f func(context.Context) error) error {
+	limitMemory()
 	deskCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan error, 1)
 	go func() { done <- a.desk.Run(deskCtx) }()

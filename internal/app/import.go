@@ -59,7 +59,7 @@ const acceptors = 8
 // Import takes files and folders through the whole pipeline and returns when all of it is committed, what an earlier
 // run left behind included.
 func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Summary, error) {
-	im := &importer{app: a, opt: opt, begin: time.Now(), clock: a.now().UTC().Truncate(time.Microsecond)}
+	im := a.newImporter(opt)
 	for f, err := range intake.Files(ctx, paths, nil) { // also says what cannot be read before anything is begun
 		if err != nil {
 			return Summary{}, err
@@ -82,11 +82,9 @@ func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Su
 }
 
 type importer struct {
-	app   *App
-	opt   ImportOptions
-	begin time.Time
-	clock time.Time // the node's own time at begin
-
+	app    *App
+	opt    ImportOptions
+	begin  time.Time
 	worked func(done, all int64) // reports; may be nil
 
 	mu       sync.Mutex // guards all below; held for a few additions
@@ -95,6 +93,19 @@ type importer struct {
 	all      int64     // bytes to accept, or reports to replay
 	accepted int64     // bytes
 	done     int64     // reports worked
+	marks    map[report.ID]mark
+}
+
+// mark is what this run did with a report.
+type mark uint8
+
+const (
+	seen  mark = 1 << iota // a document of it was made durable, or was there
+	taken                  // its work was begun
+)
+
+func (a *App) newImporter(opt ImportOptions) *importer {
+	return &importer{app: a, opt: opt, begin: time.Now(), marks: map[report.ID]mark{}}
 }
 
 func (im *importer) run(ctx context.Context, paths []string) error {
@@ -145,14 +156,9 @@ func (im *importer) file(ctx context.Context, file intake.File, f *os.File) erro
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", file.Path, err)
 	}
-	duplicate := got.Duplicate
-	if duplicate && got.Report.ReceivedAt.Before(im.clock) {
-		// Known from before, but perhaps left behind by a run that was killed: it is worked now, and no duplicate.
-		row, err := im.app.store.Report(ctx, got.Report.ID)
-		if err != nil && !errors.Is(err, store.ErrNoReport) {
-			return err
-		}
-		duplicate = err == nil && row.State != report.StateWorking
+	duplicate, err := im.duplicate(ctx, got)
+	if err != nil {
+		return err
 	}
 	im.mu.Lock()
 	defer im.mu.Unlock()
@@ -167,8 +173,38 @@ func (im *importer) file(ctx context.Context, file intake.File, f *os.File) erro
 	return nil
 }
 
+// duplicate says whether a document counts as one: all but one of those with the same bytes do, and that one too when
+// an earlier run has worked them. Bytes that a run which was killed left behind are worked by this run.
+func (im *importer) duplicate(ctx context.Context, got intake.Receipt) (bool, error) {
+	id := got.Report.ID
+	before := false // an earlier run has worked it
+	if got.Duplicate {
+		// The row is asked for first: when it says that this run has worked the report, the mark is there too.
+		row, err := im.app.store.Report(ctx, id)
+		if err != nil && !errors.Is(err, store.ErrNoReport) {
+			return false, err
+		}
+		before = err == nil && row.State != report.StateWorking
+	}
+	// Of documents with the same bytes that are made durable at the same time, the first to come here counts as new,
+	// whichever of them the stream kept.
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	m := im.marks[id]
+	im.marks[id] = m | seen
+	return m&seen != 0 || before && m&taken == 0, nil
+}
+
+// begun marks a report that this run works.
+func (im *importer) begun(id report.ID) {
+	im.mu.Lock()
+	defer im.mu.Unlock()
+	im.marks[id] |= taken
+}
+
 // work works one item and counts it. A disk that is full ends the import: there is nobody to free it meanwhile.
 func (im *importer) work(ctx context.Context, it stream.Item) error {
+	im.begun(it.Report.ID)
 	res, err := im.app.workItem(ctx, it)
 	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrReadOnly) {
 		return fmt.Errorf("%w: %w", stream.ErrStop, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -19,7 +18,8 @@ func (a *App) Replay(ctx context.Context, ids []report.ID, progress func(done, a
 	if err != nil {
 		return Summary{}, err
 	}
-	im := &importer{app: a, begin: time.Now(), worked: progress, all: int64(len(rows))}
+	im := a.newImporter(ImportOptions{})
+	im.worked, im.all = progress, int64(len(rows))
 	for _, r := range rows {
 		err := a.stream.Requeue(ctx, r.Report, r.Generation+1)
 		switch {

@@ -51,7 +51,7 @@ func parseASN(s string) (uint32, bool) {
 		if err != nil {
 			return 0, false
 		}
-		return uint32(h<<16 | l), true
+		return uint32(h<<16 | l), true // both have 16 bits
 	}
 	n, err := strconv.ParseUint(s, 10, 32)
 	return uint32(n), err == nil

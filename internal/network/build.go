@@ -54,7 +54,7 @@ func (b *builder) word(s string) uint32 {
 	if n, known := b.texts[s]; known {
 		return n
 	}
-	n := uint32(len(b.words))
+	n := uint32(len(b.words)) // at most a few for each prefix
 	s = strings.Clone(s)
 	b.words = append(b.words, s)
 	b.texts[s] = n
@@ -87,7 +87,7 @@ func (b *builder) fact(f fact) uint32 {
 	if n, known := b.ids[f]; known {
 		return n
 	}
-	n := uint32(len(b.list))
+	n := uint32(len(b.list)) // at most one for each prefix
 	b.list = append(b.list, f)
 	b.ids[f] = n
 	return n
@@ -193,11 +193,11 @@ func (b *builder) settle(ctx context.Context, c *claims) (*Table, error) {
 		key := [2]uint32{here.fact, of}
 		w, seen := known[key]
 		if !seen {
-			w = uint32(len(t.list))
+			w = uint32(len(t.list)) // at most one for each prefix
 			t.list = append(t.list, b.answer(b.list[here.fact], of, &c.list[of]))
 			known[key] = w
 		}
-		t.tree.Insert(p, uint32(p.Bits())<<entryBits|w)
+		t.tree.Insert(p, uint32(p.Bits())<<entryBits|w) // 0 to 128
 	}
 	t.list, t.words, t.claims = slices.Clip(t.list), slices.Clip(b.words), c.list
 	return t, nil

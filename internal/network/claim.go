@@ -76,7 +76,7 @@ func (c *claims) add(k claim, prefixes []netip.Prefix) {
 
 func (c *claims) put(k claim) uint32 {
 	c.list = append(c.list, k)
-	return uint32(len(c.list) - 1)
+	return uint32(len(c.list) - 1) // a config has few entries
 }
 
 // within returns claim n as it stands inside the claim outer: of the same party it takes over what n leaves out.

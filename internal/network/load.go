@@ -80,7 +80,7 @@ func readFile(ctx context.Context, b *builder, f TableFile) (Source, fs.FileInfo
 	if err != nil {
 		return Source{}, nil, pathless(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	before, err := file.Stat()
 	if err != nil {
 		return Source{}, nil, pathless(err)
@@ -115,7 +115,6 @@ func readTable(ctx context.Context, b *builder, src *Source, r io.Reader) error 
 		if err != nil {
 			return fmt.Errorf("open as gzip: %w", err)
 		}
-		defer z.Close()
 		in = bufio.NewReaderSize(z, bufferedBytes)
 	}
 	head, err := in.Peek(4096)

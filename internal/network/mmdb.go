@@ -42,7 +42,6 @@ func (t *intoTable) readMMDB(ctx context.Context, in *bufio.Reader) error {
 	if err != nil {
 		return fmt.Errorf("open as MMDB: %w", err)
 	}
-	defer db.Close()
 	if !soundTree(buf.Bytes(), db.Metadata.NodeCount, db.Metadata.RecordSize) {
 		return errors.New("its tree is damaged: fetch it again")
 	}

@@ -62,7 +62,7 @@ func number(a netip.Addr) u128 {
 func (a u128) addr(is4 bool) netip.Addr {
 	if is4 {
 		var b [4]byte
-		binary.BigEndian.PutUint32(b[:], uint32(a.lo))
+		binary.BigEndian.PutUint32(b[:], uint32(a.lo)) // IPv4 uses the low 32 bits
 		return netip.AddrFrom4(b)
 	}
 	var b [16]byte

@@ -40,7 +40,7 @@ var postgres = dialect{
 func (db *DB) openSQLite(path string) error {
 	db.dialect = sqlite
 	var err error
-	if db.write, err = sql.Open("sqlite", dsn(path, "synchronous(full)", "cache_size(-24576)", "wal_autocheckpoint(16384)", "temp_store(memory)")+"&_txlock=immediate"); err != nil {
+	if db.write, err = sql.Open("sqlite", dsn(path, "synchronous(full)", "cache_size(-16384)", "wal_autocheckpoint(16384)", "temp_store(memory)")+"&_txlock=immediate"); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
 	db.write.SetMaxOpenConns(1)

@@ -29,7 +29,7 @@ func (r runner) fuzz(ctx context.Context, packages []string) error {
 	for i, t := range targets {
 		fmt.Fprintf(r.out, "fuzz %d of %d: %s %s for %s\n", i+1, len(targets), t.pkg, t.name, length)
 		cmd := r.command(ctx, []string{goFlags()}, "go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$",
-			"-fuzztime", length, "-fuzzminimizetime", "10s", t.pkg)
+			"-fuzztime", length, "-fuzzminimizetime", "20x", t.pkg)
 		if err := cmd.Run(); ctx.Err() != nil {
 			return context.Cause(ctx)
 		} else if err != nil {

@@ -1,0 +1,55 @@
+package demo_test
+
+import (
+	"bytes"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/demo"
+	"tocsin/internal/world"
+)
+
+// figures reads the result table's totals.
+func figures(t *testing.T, out string) map[string]int {
+	t.Helper()
+	got := map[string]int{}
+	for _, m := range regexp.MustCompile(`(?m)^ +(reports|duplicates|events|repeats|refused) +(\d+)$`).FindAllStringSubmatch(out, -1) {
+		n, err := strconv.Atoi(m[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[m[1]] = n
+	}
+	return got
+}
+
+// TestDemoTellsTheTruth checks the table against what the made-up world knows of itself.
+func TestDemoTellsTheTruth(t *testing.T) {
+	size := world.Small()
+	if os.Getenv("TOCSIN_PROVE") == "1" {
+		size = world.Demo()
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	var out, errOut bytes.Buffer
+	if err := demo.Run(t.Context(), demo.Options{Once: true, Size: size}, &out, &errOut); err != nil {
+		t.Fatal(err)
+	}
+	truth := world.New(demo.Seed, size).Truth()
+	want := map[string]int{
+		"reports": truth.Documents, "duplicates": truth.Duplicates, "events": truth.Observations, "repeats": truth.Repeats,
+		"refused": truth.Refused + truth.Unreadable,
+	}
+	if diff := cmp.Diff(want, figures(t, out.String())); diff != "" {
+		t.Errorf("the world's truth and the table (-truth +table):\n%s\n%s", diff, &out)
+	}
+	if errOut.Len() > 0 {
+		t.Errorf("the demo complains:\n%s", &errOut)
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+		t.Errorf("the demo left %v behind (%v)", left, err)
+	}
+}
