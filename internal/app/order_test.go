@@ -60,27 +60,34 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	}
 	for range rounds {
 		t.Run("each reporter's at random", func(t *testing.T) {
+			documents := byReporter(shuffled(r, p.documents))
+			t.Parallel()
 			a := open(t, p.config(t.TempDir()), at(now))
 			defer shut(t, a)
-			checkTruth(t, p, importAll(t, a, byReporter(shuffled(r, p.documents))))
+			checkTruth(t, p, importAll(t, a, documents))
 			same(t, want, knows(t, a, now))
 		})
 		t.Run("one by one at random", func(t *testing.T) {
+			documents := shuffled(r, p.documents)
+			t.Parallel()
 			a := open(t, p.config(t.TempDir()), at(now))
 			defer shut(t, a)
 			var sum app.Summary
-			for _, d := range shuffled(r, p.documents) {
+			for _, d := range documents {
 				sum.Add(importAll(t, a, []document{d}))
 			}
 			checkTruth(t, p, sum)
 			same(t, want, knows(t, a, now))
 		})
-		t.Run("twice in parts with restarts", func(t *testing.T) { importedInParts(t, r, p, want) })
+		t.Run("twice in parts with restarts", func(t *testing.T) {
+			parts := rand.New(rand.NewPCG(r.Uint64(), 0))
+			t.Parallel()
+			importedInParts(t, parts, p, want)
+		})
 	}
 }
 
-// importedInParts delivers everything twice, in parts that cut through reporters, some parts swept in between, the node
-// restarted between them.
+// importedInParts delivers everything twice, in parts that cut through reporters, the node restarted between them.
 func importedInParts(t *testing.T, r *rand.Rand, p *partnership, want knowledge) {
 	now := p.world.End()
 	cfg := p.config(t.TempDir())
