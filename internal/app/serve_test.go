@@ -25,7 +25,7 @@ import (
 	"tocsin/internal/world"
 )
 
-const token = "the-token-of-this-test"
+const secret = "the-token-of-this-test"
 
 // served is a node that serves HTTP.
 type served struct {
@@ -57,7 +57,7 @@ func (l *logged) String() string {
 func servedConfig(data string) app.Config {
 	cfg := app.Defaults(data)
 	cfg.Listen = "127.0.0.1:0"
-	sum := sha256.Sum256([]byte(token))
+	sum := sha256.Sum256([]byte(secret))
 	cfg.Intake.HTTP.Tokens = []intake.Token{{Name: "honeypots", SHA256: hex.EncodeToString(sum[:])}}
 	cfg.Intake.Folder.Settle = 100 * time.Millisecond
 	return cfg
@@ -179,11 +179,11 @@ func TestServe(t *testing.T) {
 	cfg := servedConfig(t.TempDir())
 	s := serve(t, cfg, c.Now)
 	body := telnet(c.Now().Add(-time.Hour), "198.51.100.7")
-	first := s.post(t, token, telnetName, body)
+	first := s.post(t, secret, telnetName, body)
 	if first.status != http.StatusAccepted || first.Duplicate || first.ID.IsZero() {
 		t.Fatalf("posted: %+v", first)
 	}
-	if again := s.post(t, token, "other-name.csv", body); again.status != http.StatusAccepted || again.ID != first.ID || !again.Duplicate {
+	if again := s.post(t, secret, "other-name.csv", body); again.status != http.StatusAccepted || again.ID != first.ID || !again.Duplicate {
 		t.Errorf("posted again: %+v, first %+v", again, first)
 	}
 	if wrong := s.post(t, "wrong", telnetName, body); wrong.status != http.StatusUnauthorized {
@@ -222,7 +222,7 @@ func TestServe(t *testing.T) {
 		return s.gauge(t, "tocsin_reports_waiting") == 0 && s.gauge(t, "tocsin_oldest_report_waiting_seconds") == 0
 	})
 	s.end(t)
-	checkLog(t, s.log.String(), "198.51.100.7", "2001:db8::17", "somebody", token, telnetName, "other-name")
+	checkLog(t, s.log.String(), "198.51.100.7", "2001:db8::17", "somebody", secret, telnetName, "other-name")
 }
 
 // checkLog looks for what may not be in a log, and for what has to be.
@@ -265,7 +265,7 @@ func TestStopLosesNothing(t *testing.T) {
 			senders.Go(func() {
 				for i := 0; ; i++ {
 					body := telnet(now.Add(-time.Duration(i)*time.Second), fmt.Sprintf("2001:db8:%x:%x::%x", round, sender, i))
-					got, err := post(t.Context(), s.url, token, telnetName, body)
+					got, err := post(t.Context(), s.url, secret, telnetName, body)
 					if err != nil || got.status != http.StatusAccepted {
 						return // it has stopped
 					}
@@ -318,7 +318,7 @@ func TestTimePasses(t *testing.T) {
 	cfg := servedConfig(t.TempDir())
 	s := serve(t, cfg, c.Now)
 	body := telnet(c.Now().Add(-time.Hour), "198.51.100.7")
-	id := s.post(t, token, telnetName, body).ID
+	id := s.post(t, secret, telnetName, body).ID
 	eventually(t, "the report is worked", func() bool { return worked(t, s.App, id) })
 	state := func() incident.State { return incidents(t, s.Store())["198.51.100.7"].State }
 
@@ -333,7 +333,7 @@ func TestTimePasses(t *testing.T) {
 		if station.want != incident.StateOpen && state() == incident.StateClosed {
 			t.Error("closed by the clock alone")
 		}
-		other := s.post(t, token, telnetName, telnet(c.Now().Add(-time.Minute), "198.51.100.8")).ID
+		other := s.post(t, secret, telnetName, telnet(c.Now().Add(-time.Minute), "198.51.100.8")).ID
 		eventually(t, "the feed goes on", func() bool { return worked(t, s.App, other) })
 		s.end(t)
 		s = serve(t, cfg, c.Now)
@@ -348,7 +348,7 @@ func TestTimePasses(t *testing.T) {
 	c.advance(16 * day) // 31 since the first report
 	s = serve(t, cfg, c.Now)
 	eventually(t, "the first original is deleted", func() bool { return deletions(t, s.App)["originals"] == 1 })
-	if again := s.post(t, token, telnetName, body); again.ID != id || !again.Duplicate {
+	if again := s.post(t, secret, telnetName, body); again.ID != id || !again.Duplicate {
 		t.Errorf("posted again after its original was deleted: %+v", again)
 	}
 	if len(incidents(t, s.Store())) != 2 {
@@ -371,7 +371,7 @@ func TestTimePasses(t *testing.T) {
 		return d["originals"] == 4 && d["reports"] == 4 && d["incidents"] == 2 && len(incidents(t, s.Store())) == 0
 	})
 	eventually(t, "the bytes are forgotten", func() bool {
-		got := s.post(t, token, telnetName, body)
+		got := s.post(t, secret, telnetName, body)
 		return got.ID != id && !got.Duplicate
 	})
 	s.end(t)
