@@ -56,13 +56,20 @@ func (o *opener) unzip(n node, file *io.SectionReader) bool {
 		return o.refuse(n, packedError("zip archive", 0, err))
 	}
 	at.left = 1<<63 - 1
+	// How much of a member was unpacked so far is known here alone; its packed size is what the sender says it is.
+	taken := &counter{}
+	zr.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser {
+		taken.r = r
+		return flate.NewReader(taken)
+	})
 	told := o.told
 	for _, f := range zr.File {
 		if o.left < 0 {
 			o.refuse(n, refuse("%s: the archive's members from %q on were not read", o.tooMuch(), cleanPath(f.Name)))
 			return false
 		}
-		if !o.zipMember(n, f) {
+		taken.n = 0
+		if !o.zipMember(n, f, taken.count) {
 			return false
 		}
 	}
@@ -72,7 +79,8 @@ func (o *opener) unzip(n node, file *io.SectionReader) bool {
 	return true
 }
 
-func (o *opener) zipMember(n node, f *zip.File) bool {
+// zipMember opens one member; packed counts the packed bytes that were read of it.
+func (o *opener) zipMember(n node, f *zip.File, packed func() int64) bool {
 	name := cleanPath(f.Name)
 	base := path.Base(name)
 	if strings.HasSuffix(f.Name, "/") || strings.HasPrefix(name, "__MACOSX/") || base == ".DS_Store" || base == "Thumbs.db" {
@@ -93,8 +101,11 @@ func (o *opener) zipMember(n node, f *zip.File) bool {
 		return bad(packedError("zip member", 0, err))
 	}
 	defer r.Close()
-	packed := int64(min(f.CompressedSize64, 1<<62))
-	c.Reader = &unpacked{o: o, r: r, packed: func() int64 { return packed }, what: "zip member"}
+	if f.Method == zip.Store {
+		size := int64(min(f.CompressedSize64, 1<<62))
+		packed = func() int64 { return size }
+	}
+	c.Reader = &unpacked{o: o, r: r, packed: packed, what: "zip member"}
 	return o.open(c)
 }
 

@@ -60,7 +60,7 @@ func (t Tables) Parse(doc report.Document) iter.Seq2[report.Event, error] {
 				return
 			}
 			if s.err != nil && errors.Is(err, s.err) {
-				fail(0, fmt.Sprintf("the document breaks off after row %d (%v): fetch it again", row-1, err))
+				fail(0, fmt.Sprintf("the document breaks off after row %d: %v", row-1, err))
 				return
 			}
 			if !fail(row, err.Error()) {
