@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"tocsin/internal/app"
+	"tocsin/internal/report"
 )
 
 func newImport() *cobra.Command {
@@ -27,7 +28,8 @@ func newImport() *cobra.Command {
 the events into incidents. What was imported before is a duplicate and changes nothing. It may be stopped at any
 moment and run again. While a node runs on the data directory, use its drop folder instead.
 
-It ends with 1 when something was refused: that is in the quarantine, and the rest is done.`,
+It ends with 1 when something was refused: that is in the quarantine, and the rest is done. It ends with 3 when a file
+could not be read at all: it is named, and the rest is done.`,
 		Example: "  tocsin import reports/\n  tocsin import --reporter north-abuse --format xarf --json mails/",
 		Args:    atLeastOne("a file or folder to import"),
 	}
@@ -38,7 +40,7 @@ It ends with 1 when something was refused: that is in the quarantine, and the re
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		for _, p := range args {
 			if _, err := os.Stat(p); err != nil {
-				return cannot(fmt.Errorf("cannot read %s: %w", p, plainPath(err)))
+				return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(p), plainPath(err)))
 			}
 		}
 		a, err := openApp(cmd, *data)
@@ -47,6 +49,12 @@ It ends with 1 when something was refused: that is in the quarantine, and the re
 		}
 		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress = bar.set
+		var one sync.Mutex // a sentence at a time
+		opt.Unreadable = func(err error) {
+			one.Lock()
+			defer one.Unlock()
+			fmt.Fprintf(cmd.ErrOrStderr(), "tocsin: cannot read %v\n", err)
+		}
 		sum, err := a.Import(cmd.Context(), args, opt)
 		bar.close()
 		if closed := a.Close(); err == nil {
@@ -63,10 +71,13 @@ It ends with 1 when something was refused: that is in the quarantine, and the re
 		if err != nil {
 			return cannot(err)
 		}
-		if sum.Rejected > 0 {
-			if !asJSON {
-				fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
-			}
+		if sum.Rejected > 0 && !asJSON {
+			fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
+		}
+		switch {
+		case sum.Unreadable > 0:
+			return &exitError{code: exitCannot}
+		case sum.Rejected > 0:
 			return refused()
 		}
 		return nil

@@ -91,7 +91,7 @@ func (p *parser) run(files []string) error {
 
 // file prints one file. Its error is one of writing; what is wrong with the file is printed.
 func (p *parser) file(path string) error {
-	doc := report.Document{Reader: p.in, Name: filepath.Base(path), Received: time.Now(), Strict: p.strict}
+	doc := report.Document{Reader: p.in, Name: report.CleanName(filepath.Base(path)), Received: time.Now(), Strict: p.strict}
 	if path != "-" {
 		f, err := os.Open(path)
 		if err == nil {
@@ -103,7 +103,7 @@ func (p *parser) file(path string) error {
 		}
 		if err != nil {
 			p.missing = true
-			fmt.Fprintf(p.errOut, "tocsin: cannot read %s: %v\n", path, plainPath(err))
+			fmt.Fprintf(p.errOut, "tocsin: cannot read %s: %v\n", report.Printable(path), plainPath(err))
 			return nil
 		}
 		doc.Reader = f
@@ -113,7 +113,7 @@ func (p *parser) file(path string) error {
 		members = p.tables.OpenAs(p.format, doc, formats.Limits{})
 	}
 	for m, err := range members {
-		name := path + strings.TrimPrefix(m.Name, doc.Name)
+		name := report.Printable(path) + strings.TrimPrefix(m.Name, doc.Name)
 		if err != nil {
 			p.refuse(name, err)
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -30,6 +31,8 @@ type Summary struct {
 	LinesNone        int64   `json:"lines_none"`
 	Seconds          float64 `json:"seconds"` // wall clock, first byte read to last commit
 	EventsPerSecond  float64 `json:"events_per_second"`
+
+	Unreadable int64 `json:"-"` // files and folders that could not be read, so that nothing is known of them
 }
 
 // Add adds another import's counts; the times are the caller's.
@@ -51,6 +54,10 @@ type ImportOptions struct {
 	Reporter string                    // empty: by the sources of the config, by the format found
 	Format   string                    // empty: detected
 	Progress func(accepted, all int64) // bytes; may be nil
+
+	// Unreadable is told of each file or folder that cannot be read: one sentence that names it. The rest goes on. It
+	// may be called from several goroutines; nil leaves them out in silence.
+	Unreadable func(err error)
 }
 
 // acceptors is how many files are made durable at once: small files wait for the disk together.
@@ -60,11 +67,10 @@ const acceptors = 8
 // run left behind included.
 func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Summary, error) {
 	im := a.newImporter(opt)
-	for f, err := range intake.Files(ctx, paths, nil) { // also says what cannot be read before anything is begun
-		if err != nil {
-			return Summary{}, err
+	for f, err := range intake.Files(ctx, paths, nil) {
+		if err == nil { // else it is told when its turn comes
+			im.all += f.Info.Size()
 		}
-		im.all += f.Info.Size()
 	}
 	im.last = im.begin
 	err := a.withDesk(ctx, func(ctx context.Context) error { return im.run(ctx, paths) })
@@ -130,14 +136,16 @@ func (im *importer) accept(ctx context.Context, paths []string) error {
 	g, accepting := errgroup.WithContext(ctx)
 	g.SetLimit(acceptors)
 	for file, err := range intake.Files(accepting, paths, nil) {
-		if err != nil {
-			g.Go(func() error { return err })
+		if accepting.Err() != nil {
 			break
 		}
-		f, err := file.Open()
+		var f *os.File
+		if err == nil {
+			f, err = file.Open()
+		}
 		if err != nil {
-			g.Go(func() error { return err })
-			break
+			im.unreadable(err)
+			continue
 		}
 		g.Go(func() error { return im.file(accepting, file, f) })
 	}
@@ -147,14 +155,28 @@ func (im *importer) accept(ctx context.Context, paths []string) error {
 	return context.Cause(ctx)
 }
 
+// unreadable notes a file that cannot be read.
+func (im *importer) unreadable(err error) {
+	im.mu.Lock()
+	im.sum.Unreadable++
+	im.mu.Unlock()
+	if im.opt.Unreadable != nil {
+		im.opt.Unreadable(err)
+	}
+}
+
 // file makes one file durable, and closes it.
 func (im *importer) file(ctx context.Context, file intake.File, f *os.File) error {
 	defer f.Close()
 	got, err := im.app.channels.door.Accept(ctx, intake.Delivery{
 		Channel: intake.ChannelImport, Reporter: im.opt.Reporter, Name: file.Name(), Format: im.opt.Format,
 	}, f)
+	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == f.Name() { // the file's own disk, not ours
+		im.unreadable(fmt.Errorf("%s: %w", report.Printable(file.Path), pe.Err))
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("keep %s: %w", file.Path, err)
+		return fmt.Errorf("keep %s: %w", report.Printable(file.Path), err)
 	}
 	duplicate, err := im.duplicate(ctx, got)
 	if err != nil {

@@ -201,7 +201,7 @@ func (o *opener) mail(n node) bool {
 	if err != nil {
 		return o.refuse(n, err)
 	}
-	if s := mail.CleanName(mail.Decode(r.Header().Get("Subject"))); s != "" {
+	if s := report.CleanName(mail.Decode(r.Header().Get("Subject"))); s != "" {
 		n.Subject = s
 	}
 	before, direct := o.told, false // direct: a document that was no mail stood in this one

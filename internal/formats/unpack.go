@@ -12,7 +12,7 @@ import (
 	"path"
 	"strings"
 
-	"tocsin/internal/formats/internal/mail"
+	"tocsin/internal/report"
 )
 
 // gunzip opens gzip data (RFC 1952), several members in a row included.
@@ -25,7 +25,7 @@ func (o *opener) gunzip(n node) bool {
 	inner := strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".gzip")
 	if inner == name || inner == "" {
 		// Only then, as what stands in the file was its name on the packer's disk.
-		if inner = mail.CleanName(path.Base(strings.ReplaceAll(zr.Name, `\`, "/"))); inner == "" || inner == "." || inner == "/" {
+		if inner = report.CleanName(path.Base(strings.ReplaceAll(zr.Name, `\`, "/"))); inner == "" || inner == "." || inner == "/" {
 			inner = "content"
 		}
 	}
@@ -112,7 +112,7 @@ func (o *opener) zipMember(n node, f *zip.File, packed func() int64) bool {
 // cleanPath is a member's path fit to be shown: with slashes, not absolute, without control characters.
 func cleanPath(name string) string {
 	name = strings.TrimLeft(path.Clean("/"+strings.ReplaceAll(name, `\`, "/")), "/")
-	if name = mail.CleanName(name); name == "" {
+	if name = report.CleanName(name); name == "" {
 		return "member"
 	}
 	return name

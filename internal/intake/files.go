@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"tocsin/internal/report"
 )
 
 // File is one file found by Files.
@@ -31,14 +33,14 @@ func (f File) Open() (*os.File, error) {
 	// Without blocking: a pipe that took the file's place would hold us until somebody writes into it.
 	file, err := f.root.OpenFile(f.Rel, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path, reason(err))
+		return nil, fmt.Errorf("%s: %w", report.Printable(f.Path), reason(err))
 	}
 	info, err := file.Stat()
 	if err == nil && (!info.Mode().IsRegular() || !os.SameFile(info, f.Info)) {
 		err = errors.New("another file took its place while it was being opened: try again")
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", f.Path, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", report.Printable(f.Path), err), file.Close())
 	}
 	return file, nil
 }
@@ -61,19 +63,19 @@ func Files(ctx context.Context, paths []string, skip func(rel string) bool) iter
 func walk(ctx context.Context, path string, skip func(string) bool, yield func(File, error) bool) bool {
 	info, err := os.Stat(path)
 	if err != nil {
-		return yield(File{Path: path}, fmt.Errorf("%s: %w", path, reason(err)))
+		return yield(File{Path: path}, fmt.Errorf("%s: %w", report.Printable(path), reason(err)))
 	}
 	dir := path
 	if !info.IsDir() {
 		// A link that a person names is meant: where it leads is where we look.
 		if dir, err = filepath.EvalSymlinks(path); err != nil {
-			return yield(File{Path: path}, fmt.Errorf("%s: %w", path, reason(err)))
+			return yield(File{Path: path}, fmt.Errorf("%s: %w", report.Printable(path), reason(err)))
 		}
 		dir = filepath.Dir(dir)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return yield(File{Path: path}, fmt.Errorf("%s: %w", path, reason(err)))
+		return yield(File{Path: path}, fmt.Errorf("%s: %w", report.Printable(path), reason(err)))
 	}
 	defer root.Close()
 	w := walker{path, root, skip, yield}
@@ -81,11 +83,11 @@ func walk(ctx context.Context, path string, skip func(string) bool, yield func(F
 		return w.folder(ctx, ".")
 	}
 	if !info.Mode().IsRegular() {
-		return yield(File{Path: path}, fmt.Errorf("%s: neither a file nor a folder", path))
+		return yield(File{Path: path}, fmt.Errorf("%s: neither a file nor a folder", report.Printable(path)))
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return yield(File{Path: path}, fmt.Errorf("%s: %w", path, reason(err)))
+		return yield(File{Path: path}, fmt.Errorf("%s: %w", report.Printable(path), reason(err)))
 	}
 	return yield(File{Path: path, Rel: filepath.Base(target), Info: info, root: root}, nil)
 }
@@ -101,7 +103,7 @@ type walker struct {
 func (w *walker) folder(ctx context.Context, rel string) bool {
 	names, err := w.list(rel)
 	if err != nil {
-		return w.yield(File{Path: filepath.Join(w.path, rel)}, fmt.Errorf("%s: %w", filepath.Join(w.path, rel), reason(err)))
+		return w.yield(File{Path: filepath.Join(w.path, rel)}, fmt.Errorf("%s: %w", report.Printable(filepath.Join(w.path, rel)), reason(err)))
 	}
 	for _, e := range names {
 		if err := ctx.Err(); err != nil {
@@ -149,9 +151,9 @@ func (w *walker) file(rel string, e fs.DirEntry) bool {
 	case errors.Is(err, fs.ErrNotExist) && e.Type()&fs.ModeSymlink == 0:
 		return true // gone since the folder was listed
 	case err != nil && e.Type()&fs.ModeSymlink != 0:
-		return w.yield(File{Path: path}, fmt.Errorf("%s: a link that leads nowhere or out of %s is not followed: put the file itself there", path, w.path))
+		return w.yield(File{Path: path}, fmt.Errorf("%s: a link that leads nowhere or out of %s is not followed: put the file itself there", report.Printable(path), report.Printable(w.path)))
 	case err != nil:
-		return w.yield(File{Path: path}, fmt.Errorf("%s: %w", path, reason(err)))
+		return w.yield(File{Path: path}, fmt.Errorf("%s: %w", report.Printable(path), reason(err)))
 	case !info.Mode().IsRegular():
 		return true
 	}

@@ -70,7 +70,7 @@ func (d *Door) Accept(ctx context.Context, del Delivery, r io.ReadSeeker) (Recei
 		return Receipt{}, err
 	}
 	rep, dup, err := d.to.Accept(ctx, report.Report{
-		Channel: del.Channel, Reporter: from.Reporter, ReceivedAt: del.ReceivedAt.UTC(), Name: del.Name,
+		Channel: del.Channel, Reporter: from.Reporter, ReceivedAt: del.ReceivedAt.UTC(), Name: report.CleanName(del.Name),
 		Format: del.Format, TLP: from.TLP, Exercise: del.Exercise,
 	}, r)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"mime"
 	"path"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"tocsin/internal/report"
 )
 
 // Field is one header field, unfolded (RFC 5322 §2.2.3).
@@ -265,22 +265,7 @@ func fileName(s string) string {
 	if s == "." || s == "/" || s == ".." {
 		return ""
 	}
-	return CleanName(s)
-}
-
-// CleanName takes out of a file name what must not reach a terminal or a log, and cuts it to 255 bytes.
-func CleanName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, ""))
-	for len(s) > 255 {
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
-	}
-	return s
+	return report.CleanName(s)
 }
 
 // valueBytes is how much of a field's value is looked at: more serves only to keep us busy.

@@ -138,16 +138,6 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-func TestCleanName(t *testing.T) {
-	for in, want := range map[string]string{
-		"a\x1b[31m\u202eb\n": "a[31mb", "\xff": "", strings.Repeat("é", 200): strings.Repeat("é", 127),
-	} {
-		if got := mail.CleanName(in); got != want {
-			t.Errorf("CleanName(%q) = %q", in, got)
-		}
-	}
-}
-
 func BenchmarkBase64(b *testing.B) {
 	text := "Content-Transfer-Encoding: base64\n\n" + strings.Repeat(strings.Repeat("QUJD", 19)+"\r\n", 20000)
 	b.SetBytes(int64(len(text)))
