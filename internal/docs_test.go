@@ -311,9 +311,9 @@ func build(t *testing.T, all tree) string {
 	return program
 }
 
-// TestReadmeCommands runs what README tells a newcomer to type. The commands of one block share a folder. The demo
-// plays itself through instead of waiting for a visitor, and `serve`, which ends when it is told to, is left to its
-// own story.
+// TestReadmeCommands runs what README tells a newcomer to type, and compares what it says is answered. The commands of
+// one block share a folder. The demo plays itself through instead of waiting for a visitor, and `serve`, which ends when
+// it is told to, is left to its own story.
 func TestReadmeCommands(t *testing.T) {
 	all := readTree(t)
 	blocks := commands(all.files["README.md"])
@@ -324,53 +324,100 @@ func TestReadmeCommands(t *testing.T) {
 	if program == "" {
 		return
 	}
-	for _, lines := range blocks {
-		t.Run(strings.Join(strings.Fields(lines[0]), "_"), func(t *testing.T) {
+	for _, typed := range blocks {
+		t.Run(strings.Join(strings.Fields(typed[0].line), "_"), func(t *testing.T) {
 			dir := t.TempDir()
-			for _, line := range lines {
-				ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Minute, fmt.Errorf("more than two minutes: %s", line))
-				cmd := exec.CommandContext(ctx, "/bin/sh", "-ec", line)
-				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "TOCSIN_DATA=")
-				out, err := cmd.CombinedOutput()
-				if err != nil {
-					t.Errorf("%s: %v %v\n%s", line, err, context.Cause(ctx), out)
-				}
-				cancel()
+			for _, c := range typed {
+				c.run(t, dir, filepath.Dir(program))
 			}
 		})
 	}
 }
 
+// command is what a page shows as typed, with all that it needs (a here-document), and what it shows as answered.
+type command struct {
+	line, answer string
+	answered     bool // the block shows answers: this one's has to be true
+}
+
+func (c command) run(t *testing.T, dir, path string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Minute, fmt.Errorf("more than two minutes: %s", c.line))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-ec", c.line)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+path+":"+os.Getenv("PATH"), "TOCSIN_DATA=")
+	out, err := cmd.CombinedOutput()
+	if err != nil && (!c.answered || cmd.ProcessState.ExitCode() != 1) { // 1: done, and something was refused, as shown
+		t.Errorf("%s: %v %v\n%s", c.line, err, context.Cause(ctx), out)
+		return
+	}
+	if want, got := steady(c.answer), steady(string(out)); c.answered && want != got {
+		t.Errorf("%s: README.md shows\n%s\nbut the answer is\n%s", c.line, c.answer, out)
+	}
+}
+
+// steady takes out what differs from run to run: ids, times of day, speed, and how wide columns are because of them.
+func steady(answer string) string {
+	for _, vary := range []string{
+		`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, `\d{4}-\d\d-\d\d \d\d:\d\d`, `[\d.]+ s, \d+ events/s`,
+	} {
+		answer = regexp.MustCompile(vary).ReplaceAllString(answer, "~")
+	}
+	return strings.TrimSpace(answer)
+}
+
 // commands returns the commands of tocsin in each shell block, as they are run: the built program's.
-func commands(text string) [][]string {
-	var blocks [][]string
+func commands(text string) [][]command {
+	var blocks [][]command
 	for _, m := range fenced.FindAllStringSubmatch(text, -1) {
-		if m[1] != "sh" && m[1] != "console" {
-			continue
-		}
-		var lines []string
-		for line := range strings.Lines(m[2]) {
-			line, typed := strings.CutPrefix(strings.TrimSpace(line), "$ ")
-			line, _, _ = strings.Cut(line, "  #") // what it is for
-			if m[1] == "console" && !typed {      // what it answers
-				continue
-			}
-			line = strings.TrimSpace(strings.Replace(line, "go run ./cmd/tocsin", "tocsin", 1))
-			words := strings.Fields(line)
-			if len(words) < 2 || words[0] != "tocsin" || words[1] == "serve" {
-				continue
-			}
-			if words[1] == "demo" && !slices.Contains(words, "--once") {
-				line = strings.Replace(line, "tocsin demo", "tocsin demo --once", 1)
-			}
-			lines = append(lines, line)
-		}
-		if lines != nil {
-			blocks = append(blocks, lines)
+		switch m[1] {
+		case "sh":
+			blocks = append(blocks, script(m[2]))
+		case "console":
+			blocks = append(blocks, session(m[2]))
 		}
 	}
-	return blocks
+	return slices.DeleteFunc(blocks, func(b []command) bool { return len(b) == 0 })
+}
+
+// script is a block of which each line is a command.
+func script(text string) []command {
+	var typed []command
+	for line := range strings.Lines(text) {
+		if line := asRun(line); line != "" {
+			typed = append(typed, command{line: line})
+		}
+	}
+	return typed
+}
+
+// session is a block in which typed lines begin with "$ ", and answers, or a here-document, follow.
+func session(text string) []command {
+	var typed []command
+	for part := range strings.SplitSeq("\n"+text, "\n$ ") {
+		line, answer, _ := strings.Cut(part, "\n")
+		if strings.Contains(line, "<<'END'") {
+			typed = append(typed, command{line: part + "\n"})
+		} else if line := asRun(line); line != "" {
+			typed = append(typed, command{line, answer, strings.TrimSpace(answer) != ""})
+		}
+	}
+	return typed
+}
+
+// asRun returns a line as the test runs it, or nothing.
+func asRun(line string) string {
+	line, _, _ = strings.Cut(strings.TrimSpace(line), "  #") // what it is for
+	line = strings.TrimSpace(strings.Replace(line, "go run ./cmd/tocsin", "tocsin", 1))
+	words := strings.Fields(line)
+	if len(words) < 2 || words[0] != "tocsin" || words[1] == "serve" {
+		return ""
+	}
+	if words[1] == "demo" && !slices.Contains(words, "--once") {
+		line = strings.Replace(line, "tocsin demo", "tocsin demo --once", 1)
+	}
+	return line
 }
 
 // TestArchitectureNamesEveryRoom: whoever meets a folder finds it in ARCHITECTURE.md, which names none that DESIGN.md

@@ -60,10 +60,27 @@ func TestDocsCanFail(t *testing.T) {
 
 func TestCommands(t *testing.T) {
 	got := commands("```sh\ngo run ./cmd/tocsin demo   # why\nmake test\n```\n\n```console\n$ tocsin parse x.csv | head\n" +
-		"tocsin said this\n$ tocsin demo --once\n$ tocsin serve\n```\n\n```go\ntocsin no\n```\n")
-	want := [][]string{{"tocsin demo --once"}, {"tocsin parse x.csv | head", "tocsin demo --once"}}
-	if diff := cmp.Diff(want, got); diff != "" {
+		"tocsin said this\n$ cat > x <<'END'\ntext\nEND\n$ tocsin demo --once\n$ tocsin serve\n```\n\n```go\ntocsin no\n```\n")
+	want := [][]command{
+		{{line: "tocsin demo --once"}},
+		{
+			{"tocsin parse x.csv | head", "tocsin said this", true},
+			{line: "cat > x <<'END'\ntext\nEND\n"},
+			{line: "tocsin demo --once"},
+		},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(command{})); diff != "" {
 		t.Errorf("commands (-want +got):\n%s", diff)
+	}
+}
+
+func TestSteady(t *testing.T) {
+	a := steady("0.1 s, 80 events/s\n2026-03-01 02:10  01a20a9b-ef08-7c1f-9c5c-823c0e155b84\n")
+	if b := steady("12.0 s, 9 events/s\n2026-11-23 22:52  01a20a9b-ef08-724d-b3fc-762facd62d1d"); a != b {
+		t.Errorf("%q is not %q", a, b)
+	}
+	if b := steady("0.1 s, 80 events/s\n2 reports"); a == b {
+		t.Error("another answer passes")
 	}
 }
 

@@ -60,11 +60,14 @@ func damaged() []hostile {
 	}
 	return []hostile{
 		{"truncated gzip", telnetName + ".gz", text(cut), whole, []bad{
-			{"/" + telnetName, 0, fmt.Sprintf("the document breaks off after row %d: the gzip data ends early, after %d bytes of its content%s", whole, size, sendAgain)}}},
+			{"/" + telnetName, 0, fmt.Sprintf("the document breaks off after row %d: the gzip data ends early, after %d bytes of its content%s", whole, size, sendAgain)},
+		}},
 		{"gzip without an end", telnetName + ".gz", text(packed[:len(packed)-8]), 2000, []bad{
-			{"/" + telnetName, 0, fmt.Sprintf("the document breaks off after row 2000: the gzip data ends early, after %d bytes of its content%s", len(rows(2000)), sendAgain)}}},
+			{"/" + telnetName, 0, fmt.Sprintf("the document breaks off after row 2000: the gzip data ends early, after %d bytes of its content%s", len(rows(2000)), sendAgain)},
+		}},
 		{"gzip with a wrong checksum", telnetName + ".gz", text(packed[:len(packed)-8] + "\x00\x00\x00\x00" + packed[len(packed)-4:]), 2000, []bad{
-			{"/" + telnetName, 0, fmt.Sprintf("the document breaks off after row 2000: the gzip data fails its checksum after %d bytes of its content%s", len(rows(2000)), sendAgain)}}},
+			{"/" + telnetName, 0, fmt.Sprintf("the document breaks off after row 2000: the gzip data fails its checksum after %d bytes of its content%s", len(rows(2000)), sendAgain)},
+		}},
 		{"gzip header alone", telnetName + ".gz", text(packed[:5]), 0, []bad{{"", 0, "the gzip data ends early, after 0 bytes of its content" + sendAgain}}},
 		{"gzip of gzip of gzip", telnetName + ".gz", text(nested), 0, []bad{{"/" + telnetName + strings.Repeat("/content", 8), 0, "the report is packed more than 8 times over: send the document itself"}}},
 		{"encrypted zip member", "week.zip", text(zipped(member{name: telnetName, raw: []byte("0123456789abcdef"), size: 4, method: 8, flags: 1},
@@ -74,7 +77,8 @@ func damaged() []hostile {
 		{"zip that climbs out", "week.zip", text(zipped(member{name: "../../../../etc/" + telnetName, text: rows(2)},
 			member{name: `..\..\C:\windows\` + telnetName, text: telnetHeader + row(7)}, member{name: "/etc/passwd", text: "root:x:0:0\n"},
 			member{name: "../\x1b[31mred\x00\n\xff.txt", text: "prose"})), 3, []bad{
-			{"/etc/passwd", 0, unknownText}, {"/[31mred.txt", 0, unknownText}}},
+			{"/etc/passwd", 0, unknownText}, {"/[31mred.txt", 0, unknownText},
+		}},
 		{"zip cut short", "week.zip", text(zipped(member{name: telnetName, text: rows(200)})[:400]), 0, []bad{{"", 0, "the zip archive is damaged after 0 bytes of its content" + sendAgain}}},
 		{"zip of nothing", "week.zip", text(zipped()), 0, []bad{{"", 0, "the zip archive holds no file: ask the sender for it again"}}},
 	}
@@ -102,7 +106,8 @@ func bombs() []hostile {
 		{"gzip bomb of nothing known", "bomb.gz", bomb("", zeros), 0, []bad{{"/bomb", 0, unknownText}}},
 		{"zip bomb", "bomb.zip", text(zipped(member{name: telnetName, raw: deflated(rows(3)+"\n", zeros), size: uint64(zeros), method: 8},
 			member{name: "2024-03-02-scan_telnet.csv", text: telnetHeader + row(3) + row(4)})), 5, []bad{
-			{"/" + telnetName, 4, giantText}, {"/" + telnetName, 0, "the document breaks off after row 4: the zip member" + bombText}}},
+			{"/" + telnetName, 4, giantText}, {"/" + telnetName, 0, "the document breaks off after row 4: the zip member" + bombText},
+		}},
 		{"zip bombs in zips in gzip", "bombs.zip.gz", text(gzipped(zipped(layer...))), 4 * 3, nested},
 	}
 }
@@ -112,12 +117,18 @@ func strange() []hostile {
 	wide := func(i int) string { return "w" + strconv.Itoa(i) }
 	giant := sized(100<<20, 1<<30)
 	return []hostile{
-		{"row of 10,000 columns", "", text(telnetHeader + row(0) + strings.TrimSuffix(row(1), "\n") + columns(10_000, wide) + "\n" + row(2)), 2,
-			[]bad{{"", 2, "the row has more than 1000 columns, the header 15"}}},
-		{"header of 10,000 columns", "", text(strings.TrimSuffix(telnetHeader, "\n") + columns(10_000, wide) + "\n" + row(1)), 0,
-			[]bad{{"", 0, "the header row has more than 1000 columns"}}},
-		{"NUL bytes", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "lo\x00gin", 1) + row(2) + "\x00\x00\x00\n" + row(3)), 3,
-			[]bad{{"", 2, notText}, {"", 4, "the row has 1 columns, the header 15"}}},
+		{
+			"row of 10,000 columns", "", text(telnetHeader + row(0) + strings.TrimSuffix(row(1), "\n") + columns(10_000, wide) + "\n" + row(2)), 2,
+			[]bad{{"", 2, "the row has more than 1000 columns, the header 15"}},
+		},
+		{
+			"header of 10,000 columns", "", text(strings.TrimSuffix(telnetHeader, "\n") + columns(10_000, wide) + "\n" + row(1)), 0,
+			[]bad{{"", 0, "the header row has more than 1000 columns"}},
+		},
+		{
+			"NUL bytes", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "lo\x00gin", 1) + row(2) + "\x00\x00\x00\n" + row(3)), 3,
+			[]bad{{"", 2, notText}, {"", 4, "the row has 1 columns, the header 15"}},
+		},
 		{"invalid UTF-8", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "\xff\xfe\xc3(", 1) + row(2)), 2, []bad{{"", 2, notText}}},
 		{"CRLF", "", text(strings.ReplaceAll(rows(3), "\n", "\r\n")), 3, nil},
 		{"byte order mark", "", text("\ufeff" + rows(3)), 3, nil},
@@ -138,22 +149,30 @@ func strange() []hostile {
 			return text("\n" + row(3))(w)
 		}, 4, []bad{{"", 4, giantText}}},
 		{"a quote that is not closed", "", text(rows(2) + `"2024-03-01 02:10:00","medium","198.51.100.9` + "\n" + row(3) + row(4)), 4, []bad{{"", 3, "the row runs on into the next lines and has too many columns: a quote is not closed"}}},
-		{"a quote that is not closed in a large report", "", text(rows(2) + `"open` + "\n" + strings.TrimPrefix(rows(10_000), telnetHeader)[2*len(row(0)):]), 2 + 9998,
-			[]bad{{"", 3, "the row runs on into the next lines and has too many columns: a quote is not closed"}}},
+		{
+			"a quote that is not closed in a large report", "", text(rows(2) + `"open` + "\n" + strings.TrimPrefix(rows(10_000), telnetHeader)[2*len(row(0)):]), 2 + 9998,
+			[]bad{{"", 3, "the row runs on into the next lines and has too many columns: a quote is not closed"}},
+		},
 		{"empty file", "", text(""), 0, []bad{{"", 0, "the document is empty"}}},
 		{"unknown format", "letter.txt", text("Dear abuse desk,\nsomebody is wrong on the Internet.\n"), 0, []bad{{"", 0, unknownText}}},
 		{"random bytes", "noise.bin", text("\x00\xff\x17\x80" + strings.Repeat("\xde\xad\xbe\xef", 5000)), 0, []bad{{"", 0, unknownText}}},
-		{"JSON 10,000 levels deep", "deep.json", text(`{"xarf_version":"4.2.0","a":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + "}"), 0,
-			[]bad{{"", 1, "objects and lists stand inside each other more than 64 deep"}}},
+		{
+			"JSON 10,000 levels deep", "deep.json", text(`{"xarf_version":"4.2.0","a":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + "}"), 0,
+			[]bad{{"", 1, "objects and lists stand inside each other more than 64 deep"}},
+		},
 		{"JSON that opens for ever", "deep.json", func(w io.Writer) error {
 			if err := text(`{"xarf_version":"4.2.0","a":`)(w); err != nil {
 				return err
 			}
 			return repeat(w, `{"a":`, sized(16<<20, 1<<30))
 		}, 0, []bad{{"", 1, "objects and lists stand inside each other more than 64 deep"}}},
-		{"JSON list with bad ones among good", "list.json", text("[" + login("198.51.100.7") + `,{"xarf_version":"4.2.0"},` + login("999.1.1.1") + "," + login("198.51.100.8") + "]"), 2,
-			[]bad{{"", 2, "category is missing; type is missing; reporter is missing; timestamp is missing; source_identifier is missing"},
-				{"", 3, `source_identifier "999.1.1.1" is not an IP address`}}},
+		{
+			"JSON list with bad ones among good", "list.json", text("[" + login("198.51.100.7") + `,{"xarf_version":"4.2.0"},` + login("999.1.1.1") + "," + login("198.51.100.8") + "]"), 2,
+			[]bad{
+				{"", 2, "category is missing; type is missing; reporter is missing; timestamp is missing; source_identifier is missing"},
+				{"", 3, `source_identifier "999.1.1.1" is not an IP address`},
+			},
+		},
 	}
 }
 

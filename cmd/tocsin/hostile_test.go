@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -248,14 +247,4 @@ func columns(n int, cell func(i int) string) string {
 		b.WriteString(cell(i))
 	}
 	return b.String()
-}
-
-// folder makes a folder of a test.
-func folder(t *testing.T, elements ...string) string {
-	t.Helper()
-	dir := filepath.Join(elements...)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }

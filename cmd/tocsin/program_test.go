@@ -40,7 +40,7 @@ func buildProgram(t *testing.T) program {
 // reachable is a temporary folder that every user may enter; t.TempDir is the test's user's alone.
 func reachable(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "tocsin-test-*")
+	dir, err := os.MkdirTemp("", "tocsin-test-*") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -40,7 +41,7 @@ var postgres = dialect{
 func (db *DB) openSQLite(path string) error {
 	db.dialect = sqlite
 	var err error
-	if db.write, err = sql.Open("sqlite", dsn(path, "synchronous(full)", "cache_size(-16384)", "wal_autocheckpoint(16384)", "temp_store(memory)")+"&_txlock=immediate"); err != nil {
+	if db.write, err = sql.Open("sqlite", dsn(path, "journal_mode(wal)", "synchronous(full)", "cache_size(-16384)", "wal_autocheckpoint(16384)", "temp_store(memory)")+"&_txlock=immediate"); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
 	db.write.SetMaxOpenConns(1)
@@ -55,21 +56,35 @@ func (db *DB) openSQLite(path string) error {
 	return nil
 }
 
-// readSQLite opens the database beside a node that runs.
-func (db *DB) readSQLite(path string) error {
+// readSQLite opens the database beside a node that runs. On a file system that is mounted read-only SQLite cannot make
+// its shared memory; without a write-ahead log to read it needs none, because nobody can be writing there.
+func (db *DB) readSQLite(ctx context.Context, path string) error {
 	db.dialect = sqlite
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("open database: %w", fs.ErrNotExist)
 	}
+	source := dsn(path, "query_only(1)", "cache_size(-16384)")
 	var err error
-	if db.read, err = sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-16384)")); err != nil {
+	if db.read, err = sql.Open("sqlite", source); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if db.read.PingContext(ctx) == nil {
+		return nil
+	}
+	if _, err := os.Stat(path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		return nil // whoever opened us finds the same fault again, and says it
+	}
+	if err := db.read.Close(); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if db.read, err = sql.Open("sqlite", source+"&immutable=1"); err != nil {
 		return fmt.Errorf("open database: %w", err)
 	}
 	return nil
 }
 
 func dsn(path string, pragmas ...string) string {
-	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "journal_mode(wal)", "foreign_keys(1)"}, pragmas...)}
+	q := url.Values{"_pragma": append([]string{"busy_timeout(10000)", "foreign_keys(1)"}, pragmas...)}
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 

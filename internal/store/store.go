@@ -76,7 +76,7 @@ func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.C
 	db := &DB{windows: &episodes, names: map[string]int32{}}
 	var err error
 	if cfg.URL == "" {
-		err = db.readSQLite(filepath.Join(dir, "tocsin.db"))
+		err = db.readSQLite(ctx, filepath.Join(dir, "tocsin.db"))
 	} else {
 		err = db.openPostgres(cfg.URL)
 	}
