@@ -245,7 +245,7 @@ func hopeless(err error, attempt int) bool {
 type last struct{ error }
 
 // Is and Unwrap serve errors.Is.
-func (l last) Is(target error) bool { return target == stream.ErrStop } //nolint:errorlint // this is what errors.Is calls
+func (l last) Is(target error) bool { return target == stream.ErrStop }
 func (l last) Unwrap() error        { return l.error }
 
 // work works one item and counts it.

@@ -206,8 +206,11 @@ func TestUnworkedIsReplayed(t *testing.T) {
 		done map[int]int64
 		want int64 // events of a replay
 	}{
-		{"nothing", nil, 5}, {"a row", map[int]int64{0: 1}, 4}, {"a document", map[int]int64{0: 3}, 3},
-		{"one and a half", map[int]int64{0: 3, 1: 1}, 2}, {"all", map[int]int64{0: 3, 1: 2, 2: 1}, 0},
+		{"nothing", nil, 5},
+		{"a row", map[int]int64{0: 1}, 4},
+		{"a document", map[int]int64{0: 3}, 3},
+		{"one and a half", map[int]int64{0: 3, 1: 1}, 2},
+		{"all", map[int]int64{0: 3, 1: 2, 2: 1}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, store, kept := bench(t)
@@ -230,7 +233,9 @@ func TestUnworkedReplay(t *testing.T) {
 	known := desk.Known{
 		Done: map[int]int64{0: 9, 1: 4},
 		Refusals: []desk.Refusal{
-			{Document: 0, Row: 7, Reason: "a"}, {Document: 1, Row: 3, Reason: "b"}, {Document: 1, Row: 5, Reason: "c"},
+			{Document: 0, Row: 7, Reason: "a"},
+			{Document: 1, Row: 3, Reason: "b"},
+			{Document: 1, Row: 5, Reason: "c"},
 			{Document: 2, After: 8, Reason: "d"},
 		},
 	}
