@@ -78,7 +78,7 @@ func TestCorpusAgreement(t *testing.T) {
 				if d.kind != (report.Kind{}) && !d.kind.Valid() {
 					outside++
 				}
-				line := filepath.Base(filepath.Dir(e.Path)) + "/" + filepath.Base(e.Path) + " " + d.what + " " + d.answer.String()
+				line := filepath.Base(filepath.Dir(e.Path)) + "/" + filepath.Base(e.Path) + " " + d.what + " " + d.String()
 				once[line]++
 				found[line] = max(found[line], once[line])
 			}
