@@ -60,7 +60,7 @@ func ParseState(s string) (State, error) {
 			return one, nil
 		}
 	}
-	return "", fmt.Errorf("%q is no state: write one of %v", s, States())
+	return "", fmt.Errorf("%q is no state: write open, told, contained, quiet or closed", s)
 }
 
 // Key names one party's one problem: the first 16 bytes of SHA-256 over party, subject, class, type and leading tag.
