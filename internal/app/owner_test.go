@@ -14,10 +14,10 @@ import (
 	"tocsin/internal/network"
 )
 
-// importOne imports one document under its name.
-func importOne(t *testing.T, a *app.App, name string, body []byte) {
+// importTelnet imports a report of telnet ports.
+func importTelnet(t *testing.T, a *app.App, body []byte) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	path := filepath.Join(t.TempDir(), telnetName)
 	if err := os.WriteFile(path, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +53,8 @@ func TestNewcomerGivesOnlyAnASNumber(t *testing.T) {
 			cfg.Listen, cfg.Network = "off", c.config
 			later := begin.AddDate(0, 0, 20)
 			a := open(t, cfg, at(later))
-			importOne(t, a, telnetName, telnet(begin, "198.51.100.7"))
-			importOne(t, a, telnetName, telnet(later, "198.51.100.8"))
+			importTelnet(t, a, telnet(begin, "198.51.100.7"))
+			importTelnet(t, a, telnet(later, "198.51.100.8"))
 			if err := a.Sweep(t.Context(), later); err != nil {
 				t.Fatal(err)
 			}
@@ -74,4 +74,29 @@ func TestNewcomerGivesOnlyAnASNumber(t *testing.T) {
 			shut(t, a)
 		})
 	}
+}
+
+// TestArchive imports reports that are a year old: their end is what the reports show, and where they show none it
+// stays open until nothing has come in for the silence time.
+func TestArchive(t *testing.T) {
+	begin := time.Date(2025, 3, 1, 2, 0, 0, 0, time.UTC)
+	imported := begin.AddDate(1, 0, 0)
+	cfg := app.Defaults(t.TempDir())
+	cfg.Listen, cfg.Network = "off", network.Config{Own: []network.Own{{ASNs: []network.ASN{64500}}}}
+	a := open(t, cfg, at(imported))
+	importTelnet(t, a, telnet(begin, "198.51.100.7"))
+	importTelnet(t, a, telnet(begin.AddDate(0, 0, 20), "198.51.100.8"))
+	for _, c := range []struct {
+		days int
+		want string
+	}{{0, "open/"}, {59, "open/"}, {61, "closed/unknown"}} {
+		if err := a.Sweep(t.Context(), imported.AddDate(0, 0, c.days)); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"198.51.100.7": "own closed/went-quiet", "198.51.100.8": "own " + c.want}
+		if diff := gocmp.Diff(want, fates(t, a)); diff != "" {
+			t.Errorf("%d days after the import (-want +got):\n%s", c.days, diff)
+		}
+	}
+	shut(t, a)
 }
