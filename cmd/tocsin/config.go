@@ -22,7 +22,8 @@ func newConfig() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Say everything that is wrong with a config file, at once",
 		Long: `Check reads a config file and says everything that is wrong with it as FILE:LINE: key: what to do. It ends with 1 then,
-and with 0 when the file is fine. It opens no address table. docs/config.md explains every key.`,
+and with 0 when the file is fine; what will hardly do what was meant is a warning. It opens no address table.
+docs/config.md explains every key.`,
 		Example: "  tocsin config check /etc/tocsin/tocsin.yaml",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -31,7 +32,7 @@ and with 0 when the file is fine. It opens no address table. docs/config.md expl
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := app.Load(args[0])
+			cfg, err := app.Load(args[0])
 			if faults, ok := errors.AsType[*app.ConfigError](err); ok {
 				fmt.Fprintln(cmd.ErrOrStderr(), faults)
 				return refused()
@@ -39,9 +40,17 @@ and with 0 when the file is fine. It opens no address table. docs/config.md expl
 			if err != nil {
 				return cannot(fmt.Errorf("cannot read %s: %w", args[0], plainPath(err)))
 			}
+			warn(cmd, args[0], &cfg)
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is fine\n", args[0])
 			return nil
 		},
 	})
 	return cmd
+}
+
+// warn says on standard error what in a config that can be used will hardly do what was meant.
+func warn(cmd *cobra.Command, path string, cfg *app.Config) {
+	for _, w := range cfg.Warnings() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: warning: %s\n", path, w)
+	}
 }

@@ -65,9 +65,11 @@ flags; every question may be left empty. It changes nothing that is there alread
 		if err := a.check(); err != nil {
 			return &exitError{exitUsage, err}
 		}
-		if err := writeNode(args[0], &a); err != nil {
+		cfg, err := writeNode(args[0], &a)
+		if err != nil {
 			return cannot(err)
 		}
+		warn(cmd, filepath.Join(args[0], app.FileName), &cfg)
 		fmt.Fprintf(cmd.OutOrStdout(), "%s is ready. Look through %s, then run:\n\n  tocsin serve --config %s\n", args[0],
 			filepath.Join(args[0], app.FileName), filepath.Join(args[0], app.FileName))
 		return nil
@@ -138,36 +140,37 @@ func (a *answers) check() error {
 	return errors.Join(errs...)
 }
 
-// writeNode makes the directory, the config and the keys.
-func writeNode(dir string, a *answers) error {
+// writeNode makes the directory, the config and the keys, and returns the config as it will be read.
+func writeNode(dir string, a *answers) (app.Config, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make %s: %w", dir, plainPath(err))
+		return app.Config{}, fmt.Errorf("make %s: %w", dir, plainPath(err))
 	}
 	path := filepath.Join(dir, app.FileName)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already and stays as it is: edit it, or name another directory", path)
+		return app.Config{}, fmt.Errorf("%s is there already and stays as it is: edit it, or name another directory", path)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, plainPath(err))
+		return app.Config{}, fmt.Errorf("write %s: %w", path, plainPath(err))
 	}
 	t := template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join, "quote": yamlQuote}).Parse(configText))
 	if err := errors.Join(t.Execute(f, a), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return app.Config{}, fmt.Errorf("write %s: %w", path, err)
 	}
-	if _, err := app.Load(path); err != nil {
-		return fmt.Errorf("the config that was written is wrong, which is a fault of Tocsin's: %w", err)
+	cfg, err := app.Load(path)
+	if err != nil {
+		return app.Config{}, fmt.Errorf("the config that was written is wrong, which is a fault of Tocsin's: %w", err)
 	}
 	ring, err := keys.Open(filepath.Join(dir, "keys"))
 	if err != nil {
-		return fmt.Errorf("make the keys: %w", err)
+		return app.Config{}, fmt.Errorf("make the keys: %w", err)
 	}
 	for _, p := range keys.Purposes() {
 		if _, err := ring.Ensure(p, time.Now()); err != nil {
-			return fmt.Errorf("make the keys: %w", err)
+			return app.Config{}, fmt.Errorf("make the keys: %w", err)
 		}
 	}
-	return nil
+	return cfg, nil
 }
 
 // yamlQuote writes a YAML string in single quotes.
@@ -182,7 +185,7 @@ listen: {{quote .Listen}}
 
 network:
   # Your own networks. An address is yours when it lies in one of their prefixes, or when a table says that one of
-  # their AS numbers announces it.
+  # their AS numbers announces it. Where neither knows the address, the AS number in the report itself decides.
 {{- if or .Name .ASNs .Prefixes}}
   own:
     - name: {{quote .Name}}

@@ -57,6 +57,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time
 }
 
 func (a *App) build(ctx context.Context) error {
+	for _, w := range a.cfg.Warnings() {
+		a.log.Warn("the config will hardly do what was meant", "reason", w)
+	}
 	var err error
 	if a.data, err = OpenData(a.cfg.Data); err != nil {
 		return err

@@ -104,6 +104,9 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Warnings says, a sentence each, what in a valid config will hardly do what was meant.
+func (c *Config) Warnings() []string { return c.Network.Warnings() }
+
 // DropFolder is where files are dropped for a running node: as the config says, else the folder drop in the data
 // directory.
 func (c *Config) DropFolder() string {

@@ -57,8 +57,10 @@ type Originals interface {
 
 // Networks says whose an address is.
 type Networks interface {
-	// Lookup returns the holder of an address, never nil, valid until the next call; the caller does not change it.
-	Lookup(a netip.Addr) *report.Holder
+	// Whose returns the holder of an address about which a report names an AS number (0 when none), never nil, valid
+	// until the next call; the caller does not change it. The address is the zero Addr where the subject is none. The
+	// report's number decides nothing that config or tables do.
+	Whose(a netip.Addr, reported uint32) *report.Holder
 }
 
 // Store keeps what the desk made of a report.

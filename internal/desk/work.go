@@ -158,15 +158,10 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	holder := &noHolder
-	if e.Subject.Addr.IsValid() {
-		holder = w.networks.Lookup(e.Subject.Addr)
-	}
+	holder := w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
 	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
 	return nil
 }
-
-var noHolder report.Holder // of a subject that is no address
 
 // takes reports whether a row belongs to this generation: all rows to the first, rows refused before to a replay.
 func (w *work) takes(row int64) bool { return w.generation == 0 || w.before.has(row) }
