@@ -177,11 +177,7 @@ func (o *opener) open(n node) bool {
 		return true
 	}
 	if isMail && !n.inMail {
-		header := mail.HeadHeader(head)
-		n.Mail, doc.Mail = letter.Mail(header), n.Mail
-		if aside := letter.Aside(header); aside != nil {
-			return o.letter(n, aside)
-		}
+		n.Mail = letter.Mail(mail.HeadHeader(head))
 	}
 	if f, ok := claim(o.list, doc, head); ok {
 		return o.member(n, f)
@@ -254,6 +250,9 @@ func (o *opener) mail(n node) bool {
 		n.Subject = s
 	}
 	if !n.inMail {
+		if aside := letter.Aside(r.Header()); aside != nil {
+			return o.letter(n, aside)
+		}
 		o.outer, o.held = o.told, nil
 	}
 	direct := false // a document that was no mail stood in this one
