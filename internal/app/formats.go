@@ -54,7 +54,7 @@ func (a *App) open(doc report.Document, format string) iter.Seq2[desk.Document, 
 	}
 	return func(yield func(desk.Document, error) bool) {
 		for m, err := range members {
-			d := desk.Document{Index: m.Index, Name: m.Name, Format: m.Format.Name}
+			d := desk.Document{Index: m.Index, Name: m.Name, Format: m.Format.Name, Mail: m.Mail}
 			if err == nil {
 				d.Events = m.Events()
 			}

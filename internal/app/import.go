@@ -24,7 +24,9 @@ type Summary struct {
 	Duplicates       int64   `json:"duplicates"` // of these, already worked or quarantined
 	Events           int64   `json:"events"`
 	Repeats          int64   `json:"repeats"`
-	Rejected         int64   `json:"rejected"` // rows; a refused document counts 1
+	Rejected         int64   `json:"rejected"`  // rows; a refused document counts 1
+	Waiting          int64   `json:"waiting"`   // reports that are mails in no known format, for a person
+	SetAside         int64   `json:"set_aside"` // reports that are bounces, auto-replies, spam
 	IncidentsNew     int64   `json:"incidents_new"`
 	IncidentsUpdated int64   `json:"incidents_updated"`
 	LinesUnique      int64   `json:"lines_unique"`
@@ -43,6 +45,8 @@ func (s *Summary) Add(o Summary) {
 	s.Events += o.Events
 	s.Repeats += o.Repeats
 	s.Rejected += o.Rejected
+	s.Waiting += o.Waiting
+	s.SetAside += o.SetAside
 	s.IncidentsNew += o.IncidentsNew
 	s.IncidentsUpdated += o.IncidentsUpdated
 	s.LinesUnique += o.LinesUnique
@@ -267,6 +271,12 @@ func (im *importer) work(ctx context.Context, it stream.Item) error {
 	im.sum.Events += res.Events
 	im.sum.Repeats += res.Repeats
 	im.sum.Rejected += res.Refused
+	switch res.Letter {
+	case report.StateWaiting:
+		im.sum.Waiting++
+	case report.StateAside:
+		im.sum.SetAside++
+	}
 	im.last = time.Now()
 	if im.done++; im.worked != nil {
 		im.worked(im.done, im.all)

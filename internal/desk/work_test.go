@@ -54,6 +54,10 @@ func (m *memory) Names(_ context.Context, names ...string) ([]int32, error) {
 	return make([]int32, len(names)), nil
 }
 
+func (m *memory) Blocked(_ context.Context, from string) (bool, error) {
+	return from == "blocked@example.net", nil
+}
+
 func (m *memory) Commit(_ context.Context, chunks []*desk.Chunk) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

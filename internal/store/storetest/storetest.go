@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"goes on after a crash":       goesOn,
 		"duplicate bytes":             duplicateBytes,
 		"quarantine, replay, drop":    quarantine,
+		"letters, threads, blocks":    letters,
 		"sweep":                       sweep,
 		"archive":                     archive,
 		"retention":                   retention,
@@ -50,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 type Document struct {
 	Report report.Report
 	Rows   []Row
+	Mail   *report.Mail   // the mail that it is
+	Letter *report.Letter // what it is instead of rows
 }
 
 // events is what a parser would yield.
@@ -83,7 +86,14 @@ func Desk(t testing.TB, db desk.Store, docs ...*Document) *desk.Desk {
 		Open: func(doc report.Document, _ string) iter.Seq2[desk.Document, error] {
 			return func(yield func(desk.Document, error) bool) {
 				id, _ := io.ReadAll(doc.Reader)
-				yield(desk.Document{Name: doc.Name, Format: "test", Events: byName[string(id)].events}, nil)
+				d := byName[string(id)]
+				one := desk.Document{Name: doc.Name, Format: "test", Mail: d.Mail, Events: d.events}
+				if d.Letter != nil {
+					one.Events = nil
+					yield(one, d.Letter)
+					return
+				}
+				yield(one, nil)
 			}
 		},
 		Originals: originals{}, Networks: func() desk.Networks { return networks{} }, Store: db, Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
