@@ -14,7 +14,7 @@ func newDemo() *cobra.Command {
 		Short: "Show Tocsin with a made-up partnership, offline, nothing to configure",
 		Long: `Demo makes up an internet provider, its partners and fourteen days of reports, imports them in a temporary directory
 and shows what came of it. Without --once it then runs as a node, so that it can be looked at and fed.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	cmd.Flags().StringVar(&opt.Addr, "addr", opt.Addr, "address and port to listen on")
 	cmd.Flags().BoolVar(&opt.Once, "once", false, "open no port: play it through, print the result table and end")

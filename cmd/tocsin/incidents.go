@@ -53,7 +53,7 @@ func newIncidents() *cobra.Command {
 		Long: `Incidents lists all incidents, ordered by key: one for each responsible party and problem, for as long as it goes on.
 The key follows from the party and the problem alone, so that runs can be compared; the id is the one to speak of.`,
 		Example: "  tocsin incidents --state open\n  tocsin incidents --json | jq -r 'select(.party == \"own\") | .subject'",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, all of them, ordered by key")
@@ -93,7 +93,7 @@ func openReader(cmd *cobra.Command, data string) (*store.DB, error) {
 	}
 	db, err := app.OpenReader(cmd.Context(), cfg)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cannot(fmt.Errorf("%w: %s (give the data directory with --data, or begin with tocsin import)", app.ErrNoData, data))
+		return nil, noData(data)
 	}
 	if err != nil {
 		return nil, cannot(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tocsin/internal/app"
 	"tocsin/internal/desk"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -22,7 +23,7 @@ func newQuarantine() *cobra.Command {
 		Long: `A row or a document that cannot be read is refused with a reason, and kept. The rest of its report goes on. After an
 update or a new table of report types, replay reads it again: only what was refused before is taken, so nothing counts
 twice. A report can be replayed as long as its original is kept (retention.originals).`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return wrongUse("say what to do: tocsin quarantine list, replay or drop")
 		},
@@ -49,7 +50,7 @@ func newQuarantineList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [--data DIR] [--json] [--rows]",
 		Short: "List reports of which something could not be read, also beside a running node",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, with every refused row")
@@ -126,6 +127,9 @@ func newQuarantineReplay() *cobra.Command {
 		if all == (len(ids) > 0) {
 			return wrongUse("name the reports to replay, or --all: tocsin quarantine list shows them")
 		}
+		if !app.Begun(*data) {
+			return noData(*data)
+		}
 		a, err := openApp(cmd, *data)
 		if err != nil {
 			return err
@@ -159,6 +163,9 @@ func newQuarantineDrop() *cobra.Command {
 		ids, err := parseIDs(args)
 		if err != nil {
 			return err
+		}
+		if !app.Begun(*data) {
+			return noData(*data)
 		}
 		a, err := openApp(cmd, *data)
 		if err != nil {

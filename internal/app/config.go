@@ -70,8 +70,13 @@ func Load(path string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("cannot read %s: %w", report.Printable(path), Reason(err))
 	}
+	return Parse(b, path)
+}
+
+// Parse reads the text of a config file that stands, or will stand, at path: see Load.
+func Parse(text []byte, path string) (Config, error) {
 	cfg := Defaults("")
-	d := decode(b, &cfg)
+	d := decode(text, &cfg)
 	if cfg.Data == "" {
 		cfg.Data = filepath.Dir(path)
 	} else if !filepath.IsAbs(cfg.Data) {
