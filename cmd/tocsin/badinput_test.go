@@ -33,6 +33,15 @@ type bad struct {
 	reason string // the whole sentence
 }
 
+// printed is the row that parse prints: where a document breaks off, the one that could not be read any more.
+func (b *bad) printed() int64 {
+	var last int64
+	if _, err := fmt.Sscanf(b.reason, "the document breaks off after row %d:", &last); err == nil {
+		return last + 1
+	}
+	return b.row
+}
+
 const (
 	sendAgain   = ": ask the sender for the file again"
 	known       = "(arf, xarf, shadowserver)"
@@ -160,6 +169,10 @@ func strange() []hostile {
 			"JSON 10,000 levels deep", "deep.json", text(`{"xarf_version":"4.2.0","a":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + "}"), 0,
 			[]bad{{"", 1, "objects and lists stand inside each other more than 64 deep"}},
 		},
+		{
+			"JSON 10,000 levels deep that names no version", "deep.json", text(strings.Repeat(`{"a":[`, 5000) + strings.Repeat("]}", 5000)), 0,
+			[]bad{{"", 0, "objects and lists stand inside each other more than 64 deep"}},
+		},
 		{"JSON that opens for ever", "deep.json", func(w io.Writer) error {
 			if err := text(`{"xarf_version":"4.2.0","a":`)(w); err != nil {
 				return err
@@ -251,7 +264,7 @@ func (h *hostile) parsed(t *testing.T, r result, path string) {
 	}
 	var want strings.Builder
 	for _, b := range h.bad {
-		fmt.Fprintf(&want, "%s%s:%d: %s\n", path, b.inside, b.row, b.reason)
+		fmt.Fprintf(&want, "%s%s:%d: %s\n", path, b.inside, b.printed(), b.reason)
 	}
 	if r.errs != want.String() {
 		t.Errorf("parse says\n%.5000s\nwant\n%s", r.errs, want.String())

@@ -25,7 +25,7 @@ func newParse() *cobra.Command {
 		Use:   "parse [--format NAME] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
-standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input; --name gives it the name of
+standard error as FILE:ROW: reason, row 0 being the document itself, when not even its first row could be read. "-" is standard input; --name gives it the name of
 the file. Nothing is stored.
 
 What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
@@ -140,14 +140,16 @@ func (p *parser) file(path string) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		if err != nil {
-			p.refuse(name, err)
+			p.refuse(name, 0, err)
 			continue
 		}
+		last := int64(0)
 		for e, err := range m.Events() {
 			if err != nil {
-				p.refuse(name, err)
+				last = p.refuse(name, last, err)
 				continue
 			}
+			last = e.Row
 			p.line = append(e.AppendJSON(p.line[:0]), '\n')
 			if _, err := p.out.Write(p.line); err != nil {
 				return fmt.Errorf("write events: %w", err)
@@ -157,11 +159,16 @@ func (p *parser) file(path string) error {
 	return nil
 }
 
-func (p *parser) refuse(name string, err error) {
+// refuse prints what is wrong with a row, or with the document behind its last row, and returns the row that it names.
+func (p *parser) refuse(name string, last int64, err error) int64 {
 	p.bad = true
 	row := int64(0)
 	if re, ok := errors.AsType[*report.RowError](err); ok {
 		row = re.Row
 	}
+	if row == 0 && last > 0 {
+		row = last + 1 // where it breaks off
+	}
 	fmt.Fprintf(p.errOut, "%s:%d: %v\n", name, row, err)
+	return row
 }
