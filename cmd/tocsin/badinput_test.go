@@ -136,7 +136,7 @@ func strange() []hostile {
 		},
 		{
 			"NUL bytes", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "lo\x00gin", 1) + row(2) + "\x00\x00\x00\n" + row(3)), 3,
-			[]bad{{"", 2, notText}, {"", 4, "the row has 1 columns, the header 15"}},
+			[]bad{{"", 2, notText}, {"", 4, "the row has 1 column, the header 15"}},
 		},
 		{"invalid UTF-8", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "\xff\xfe\xc3(", 1) + row(2)), 2, []bad{{"", 2, notText}}},
 		{"CRLF", "", text(strings.ReplaceAll(rows(3), "\n", "\r\n")), 3, nil},

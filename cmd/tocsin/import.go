@@ -110,12 +110,21 @@ func inputs(cmd *cobra.Command, args []string, opt *app.ImportOptions) (paths []
 }
 
 func printSummary(w io.Writer, s *app.Summary) error {
-	_, err := fmt.Fprintf(w, `%d reports, %d of them duplicates
-%d events, %d repeats, %d refused
-%d incidents new, %d updated
+	_, err := fmt.Fprintf(w, `%s, %s
+%s, %s, %d refused
+%s, %d updated
 %.1f s, %.0f events/s
-`, s.Reports, s.Duplicates, s.Events, s.Repeats, s.Rejected, s.IncidentsNew, s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
+`, counted(s.Reports, "report"), counted(s.Duplicates, "duplicate"), counted(s.Events, "event"), counted(s.Repeats, "repeat"), s.Rejected,
+		counted(s.IncidentsNew, "new incident"), s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
 	return err
+}
+
+// counted is a number of things: 1 report, 2 reports.
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // openApp builds the node of a data directory for a command that writes. Warnings go to standard error.

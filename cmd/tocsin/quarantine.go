@@ -59,7 +59,8 @@ func newQuarantineReplay() *cobra.Command {
 		if err != nil {
 			return cannot(err)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d reports replayed: %d events, %d repeats, %d still refused\n", sum.Reports, sum.Events, sum.Repeats, sum.Rejected)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s replayed: %s, %s, %d still refused\n", counted(sum.Reports, "report"),
+			counted(sum.Events, "event"), counted(sum.Repeats, "repeat"), sum.Rejected)
 		if sum.Rejected > 0 {
 			return refused()
 		}
