@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -74,6 +76,9 @@ The key follows from the party and the problem alone, so that runs can be compar
 		defer db.Close()
 		out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 		list := printIncidents
+		if width := terminalWidth(cmd.OutOrStdout()); width > 0 && width < tableWidth {
+			list = printNarrow
+		}
 		if asJSON {
 			list = encodeIncidents
 		}
@@ -99,6 +104,33 @@ func openReader(cmd *cobra.Command, data string) (*store.DB, error) {
 		return nil, cannot(err)
 	}
 	return db, nil
+}
+
+// tableWidth is what the table needs, with most of its columns full.
+const tableWidth = 170
+
+// printNarrow prints two lines an incident, for a terminal on which the lines of the table would break.
+func printNarrow(w io.Writer, all incidentSeq) error {
+	n := 0
+	for in, err := range all {
+		if err != nil {
+			return err
+		}
+		n++
+		fmt.Fprintln(w, strings.Join(slices.DeleteFunc([]string{
+			string(in.State), string(in.Outcome), string(in.Party), in.Subject, in.Kind.String(), in.Tag,
+		}, func(s string) bool { return s == "" }), "  "))
+		seen := in.FirstSeen.Format(time.DateOnly)
+		if last := in.LastSeen.Format(time.DateOnly); last != seen {
+			seen += " to " + last
+		}
+		fmt.Fprintf(w, "  %s  %s, %s\n", in.ID, seen, counted(in.Events, "event"))
+	}
+	if n == 0 {
+		_, err := fmt.Fprintln(w, "no incidents")
+		return err
+	}
+	return nil
 }
 
 type incidentSeq = func(yield func(incident.Incident, error) bool)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -65,11 +66,13 @@ Exit codes: 0 done, 1 done with refusals or a check that failed, 2 wrong use, 3 
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, c := range g.commands {
 			c.GroupID = g.title
+			c.DisableFlagsInUseLine = strings.Contains(c.Use, "[--") // it names them itself
 			root.AddCommand(c)
 		}
 	}
 	root.AddCommand(newVersion())
 	root.InitDefaultHelpCmd()
+	fitHelp(root)
 	root.InitDefaultCompletionCmd()
 	return root
 }

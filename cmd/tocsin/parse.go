@@ -25,8 +25,8 @@ func newParse() *cobra.Command {
 		Use:   "parse [--format NAME] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
-standard error as FILE:ROW: reason, row 0 being the document itself, when not even its first row could be read. "-" is standard input; --name gives it the name of
-the file. Nothing is stored.
+standard error as FILE:ROW: reason, row 0 being the document itself, when not even its first row could be read. Nothing
+is stored. "-" is standard input; --name gives it the name of the file.
 
 What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
 names that Shadowserver gives its files.`,

@@ -23,7 +23,10 @@ twice. A report can be replayed as long as its original is kept (retention.origi
 			return wrongUse("say what to do: tocsin quarantine list, replay or drop")
 		},
 	}
-	cmd.AddCommand(newQuarantineList(), newQuarantineReplay(), newQuarantineDrop())
+	for _, c := range []*cobra.Command{newQuarantineList(), newQuarantineReplay(), newQuarantineDrop()} {
+		c.DisableFlagsInUseLine = true // it names them itself
+		cmd.AddCommand(c)
+	}
 	return cmd
 }
 

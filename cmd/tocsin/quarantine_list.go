@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"tocsin/internal/desk"
 	"tocsin/internal/report"
@@ -154,39 +150,4 @@ func (l *quarantineList) line(indent, s string) {
 		s = strings.Join(wrap(s, l.width-len(indent)-2), "\n"+indent+"  ")
 	}
 	fmt.Fprintln(l.out, indent+s)
-}
-
-// wrap cuts s into lines of at most width characters, between words where it can.
-func wrap(s string, width int) []string {
-	var lines []string
-	for utf8.RuneCountInString(s) > width {
-		end, blank, n := 0, 0, 0
-		for i, r := range s {
-			if n++; n > width+1 {
-				break
-			}
-			if end = i; r == ' ' {
-				blank = i
-			}
-		}
-		if blank > 0 {
-			lines, s = append(lines, s[:blank]), s[blank+1:]
-		} else {
-			lines, s = append(lines, s[:end]), s[end:]
-		}
-	}
-	return append(lines, s)
-}
-
-// terminalWidth is how many characters a line of w has where it is a terminal, else 0.
-func terminalWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return max(width, 40)
 }
