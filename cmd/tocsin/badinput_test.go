@@ -304,7 +304,7 @@ func (h *hostile) imported(t *testing.T, p program, data, path, good string) {
 		r = p.run(t, "quarantine", "replay", "--all", "--data", data) // the original is there, and says what it said
 		r.under(t, importMiB)
 		r.ends(t, 1)
-		if want := fmt.Sprintf("1 reports replayed: 0 events, 0 repeats, %d still refused\n", refused); r.out != want {
+		if want := fmt.Sprintf("1 report replayed: 0 events, 0 repeats, %d still refused\n", refused); r.out != want {
 			t.Errorf("replay says %q, want %q", r.out, want)
 		}
 		h.listed(t, p, data)

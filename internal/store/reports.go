@@ -76,7 +76,7 @@ func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) ite
 	return func(yield func(desk.Refusal, error) bool) {
 		fail := func(err error) { yield(desk.Refusal{}, fmt.Errorf("read refusals of report %s: %w", id, plain(err))) }
 		rows, err := db.read.QueryContext(ctx, db.dialect.sql(
-			`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refused > 0 ORDER BY seq`), id[:], generation)
+			`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
 		if err != nil {
 			fail(err)
 			return
