@@ -39,7 +39,7 @@ type App struct {
 	desk     *desk.Desk
 	channels channels
 	ready    atomic.Bool
-	listener net.Listener // nil until Listen
+	listener net.Listener // nil until it listens
 }
 
 // workers is how many reports are in hand at once. Two of them are read at a time (desk); the others wait for their

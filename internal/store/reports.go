@@ -61,25 +61,48 @@ func (db *DB) doneRows(ctx context.Context, id report.ID, generation int) (map[i
 
 // Refusals returns the rows and documents that one generation of a report refused, with their reasons.
 func (db *DB) Refusals(ctx context.Context, id report.ID, generation int) ([]desk.Refusal, error) {
-	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
-		`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
-	if err != nil {
-		return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
-	}
-	defer rows.Close()
 	var all []desk.Refusal
-	for rows.Next() {
-		var packed []byte
-		if err := rows.Scan(&packed); err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
-		}
-		some, err := desk.DecodeRefusals(packed)
+	for r, err := range db.EachRefusal(ctx, id, generation) {
 		if err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
+			return nil, err
 		}
-		all = append(all, some...)
+		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, nil
+}
+
+// EachRefusal yields what Refusals returns, in the same order. No more than a chunk's are in memory.
+func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) iter.Seq2[desk.Refusal, error] {
+	return func(yield func(desk.Refusal, error) bool) {
+		fail := func(err error) { yield(desk.Refusal{}, fmt.Errorf("read refusals of report %s: %w", id, plain(err))) }
+		rows, err := db.read.QueryContext(ctx, db.dialect.sql(
+			`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var packed []byte
+			if err := rows.Scan(&packed); err != nil {
+				fail(err)
+				return
+			}
+			some, err := desk.DecodeRefusals(packed)
+			if err != nil {
+				fail(err)
+				return
+			}
+			for _, r := range some {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			fail(err)
+		}
+	}
 }
 
 func (db *DB) insertReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {

@@ -19,6 +19,9 @@ func (p *parser) read(fields []string) error {
 		if len(fields) > maxColumns {
 			return fmt.Errorf("the row has more than %d columns, the header %d", maxColumns, len(p.names))
 		}
+		if len(fields) == 1 {
+			return fmt.Errorf("the row has 1 column, the header %d", len(p.names))
+		}
 		return fmt.Errorf("the row has %d columns, the header %d", len(fields), len(p.names))
 	}
 	e := &p.event
