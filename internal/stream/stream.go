@@ -88,6 +88,8 @@ type Stream struct {
 	known     jetstream.Stream
 	items     jetstream.Consumer
 
+	toOriginals, toWork, toKnown group // embedded: concurrent Accepts share syncs
+
 	free  func(dir string) (bytes uint64, err error)
 	dirty atomic.Bool // an object that nothing names may have been left behind
 
@@ -108,6 +110,7 @@ type Stream struct {
 type call struct {
 	id     report.ID // of what is being accepted
 	cancel context.CancelCauseFunc
+	done   <-chan struct{} // closed at its end
 }
 
 // enter begins a call, whose context ends when the stream breaks. The caller leaves at its end.
@@ -118,13 +121,15 @@ func (s *Stream) enter(ctx context.Context, id report.ID) (_ context.Context, le
 		return nil, nil, s.broken
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &call{id, cancel}
+	done := make(chan struct{})
+	c := &call{id, cancel, done}
 	s.calls[c] = struct{}{}
 	return ctx, func() {
 		cancel(nil)
 		s.mu.Lock()
 		delete(s.calls, c)
 		s.mu.Unlock()
+		close(done)
 	}, nil
 }
 
@@ -156,6 +161,7 @@ func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Strea
 		return nil, err
 	}
 	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
+	s.toOriginals.s, s.toWork.s, s.toKnown.s = s, s, s
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
@@ -242,7 +248,8 @@ func (s *Stream) declare(ctx context.Context) error {
 	base := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: s.cfg.Replicas, MaxMsgsPerSubject: -1, MaxMsgs: -1, MaxBytes: -1,
 		Discard: jetstream.DiscardNew, Duplicates: time.Second,
-		AllowDirect: s.cfg.Replicas == 1, // with replicas a follower may answer, and it may be behind
+		AllowAtomicPublish: s.embedded(),
+		AllowDirect:        s.cfg.Replicas == 1, // with replicas a follower may answer, and it may be behind
 	}
 	for _, d := range []struct {
 		name, subject string

@@ -65,8 +65,7 @@ func (s *Stream) publishItem(ctx context.Context, it Item) error {
 	}
 	m := nats.NewMsg(s.workSubject(it.Report.ID))
 	m.Data = body
-	_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
-	return err
+	return s.publish(ctx, &s.toWork, alone(m))
 }
 
 // Work hands open items to handle, one at a time, oldest first, until ctx ends (nil) or handle says ErrStop (its
@@ -213,7 +212,11 @@ func (s *Stream) answer(ctx context.Context, what string, tell func(context.Cont
 // owned works an item whose report owns its bytes; that of a duplicate is thrown away (step 3 of the package
 // comment).
 func (s *Stream) owned(ctx context.Context, m jetstream.Msg, it Item, handle func(context.Context, Item) error) error {
+	defer heartbeat(m, ackWait/3)()
 	if it.Generation == 0 {
+		if err := s.accepted(ctx, it.Report.ID); err != nil {
+			return err
+		}
 		owner, found, err := s.lookup(ctx, key(it.Report))
 		if err == nil && !found {
 			owner, err = s.settle(ctx, it.Report)
@@ -226,8 +229,29 @@ func (s *Stream) owned(ctx context.Context, m jetstream.Msg, it Item, handle fun
 			return nil
 		}
 	}
-	defer heartbeat(m, ackWait/3)()
 	return handle(ctx, it)
+}
+
+// accepted waits for an Accept of this program that has the report in hand: the two would do step 3 at the same time,
+// and one of them would spoil the other's batch.
+func (s *Stream) accepted(ctx context.Context, id report.ID) error {
+	var done <-chan struct{}
+	s.mu.Lock()
+	for c := range s.calls {
+		if c.id == id {
+			done = c.done
+		}
+	}
+	s.mu.Unlock()
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // heartbeat tells JetStream at each interval that the item is still being worked, until the function that it returns
