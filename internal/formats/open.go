@@ -8,6 +8,7 @@ import (
 	"iter"
 	"path"
 	"strings"
+	"sync"
 
 	"tocsin/internal/formats/internal/mail"
 	"tocsin/internal/report"
@@ -100,6 +101,7 @@ func (t Tables) open(doc report.Document, lim Limits, named *Format) iter.Seq2[M
 		if named != nil {
 			o.list = []Format{*named}
 		}
+		defer o.release()
 		o.left = o.lim.Bytes
 		o.open(node{Document: doc})
 	}
@@ -116,6 +118,19 @@ type opener struct {
 	nodes  int             // numbered so far
 	told   int             // members and errors yielded
 	peeks  []*bufio.Reader // one a depth
+}
+
+// peeks holds the readers of runs that ended: at thousands of small reports a second, new ones would be most of the
+// garbage.
+var peeks = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, HeadBytes) }}
+
+// release gives back what the next run needs. Nobody reads a document after the run that yielded it.
+func (o *opener) release() {
+	for _, p := range o.peeks {
+		p.Reset(nil)
+		peeks.Put(p)
+	}
+	o.peeks = nil
 }
 
 // node is a container, a document or another part.
@@ -148,7 +163,7 @@ func (o *opener) open(n node) bool {
 	}
 	file := randomAccess(n.Reader)
 	for len(o.peeks) <= n.depth {
-		o.peeks = append(o.peeks, bufio.NewReaderSize(nil, HeadBytes))
+		o.peeks = append(o.peeks, peeks.Get().(*bufio.Reader))
 	}
 	packed := &counter{r: n.Reader}
 	n.Reader, n.packed = packed, packed.count

@@ -178,11 +178,11 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	}
 	switch f {
 	case done:
-		return s.answer(ctx, "end", func(ctx context.Context) error { return m.DoubleAck(ctx) })
+		return s.answer(ctx, "end", s.end(m))
 	case reject:
 		s.log.Warn("report cannot be worked, taken off the queue", "report", it.Report.ID)
 		s.log.Debug("report cannot be worked", "report", it.Report.ID, "err", err)
-		return s.answer(ctx, "end", func(ctx context.Context) error { return m.DoubleAck(ctx) })
+		return s.answer(ctx, "end", s.end(m))
 	case stop:
 		return errors.Join(err, s.answer(ctx, "give back", func(context.Context) error { return m.Nak() }))
 	case retry:
@@ -191,6 +191,15 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	s.log.Warn("report will be worked again", "report", it.Report.ID, "attempt", it.Attempt, "after", after)
 	s.log.Debug("report will be worked again", "report", it.Report.ID, "err", err)
 	return s.answer(ctx, "give back", func(context.Context) error { return m.NakWithDelay(after) })
+}
+
+// end takes an item off the queue. Inside this program nobody waits for that: the answer cannot get lost on its way, and
+// one that a crash undoes hands the item out again.
+func (s *Stream) end(m jetstream.Msg) func(context.Context) error {
+	if s.embedded() {
+		return func(context.Context) error { return m.Ack() }
+	}
+	return m.DoubleAck
 }
 
 // answer tells JetStream an item's fate, even when ctx has ended. An answer that does not arrive is no harm: the
