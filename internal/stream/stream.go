@@ -88,6 +88,7 @@ type Stream struct {
 	known     jetstream.Stream
 	items     jetstream.Consumer
 
+	ended                        ends  // embedded: items that were worked leave the queue together
 	toOriginals, toWork, toKnown group // embedded: concurrent Accepts share syncs
 
 	free  func(dir string) (bytes uint64, err error)
@@ -162,6 +163,7 @@ func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Strea
 	}
 	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
 	s.toOriginals.s, s.toWork.s, s.toKnown.s = s, s, s
+	s.ended.s = s
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}

@@ -80,7 +80,7 @@ func (s *Stream) Work(ctx context.Context, handle func(context.Context, Item) er
 	}
 	defer leave()
 	for ctx.Err() == nil {
-		m, err := s.next(ctx, 10*time.Second)
+		m, err := s.next(ctx, nextWait)
 		if err == nil && m != nil {
 			err = s.handle(ctx, m, handle)
 		}
@@ -133,6 +133,9 @@ func ended(ctx context.Context, err error) error {
 
 // next waits for an item; nil when there is none in time, or ctx ended.
 func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, error) {
+	if err := s.answer(ctx, "end", func(ctx context.Context) error { return s.ended.flush(ctx, endsWait) }); err != nil {
+		return nil, err
+	}
 	var batch jetstream.MessageBatch
 	var err error
 	if wait == 0 {
@@ -193,11 +196,10 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	return s.answer(ctx, "give back", func(context.Context) error { return m.NakWithDelay(after) })
 }
 
-// end takes an item off the queue. Inside this program nobody waits for that: the answer cannot get lost on its way, and
-// one that a crash undoes hands the item out again.
+// end takes an item off the queue.
 func (s *Stream) end(m jetstream.Msg) func(context.Context) error {
 	if s.embedded() {
-		return func(context.Context) error { return m.Ack() }
+		return func(ctx context.Context) error { return s.ended.add(ctx, m) }
 	}
 	return m.DoubleAck
 }
