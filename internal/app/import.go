@@ -64,7 +64,7 @@ type ImportOptions struct {
 // acceptors is how many small files are made durable at once: they wait for the disk together. A file of more than
 // smallFile counts as many, because it has a buffer of its own.
 const (
-	acceptors = 128
+	acceptors = 256
 	smallFile = 8 << 10
 	manyFiles = 16
 )
