@@ -69,7 +69,7 @@ func (db *DB) newWriter(ctx context.Context) (*writer, error) {
 		insertChunk: &w.chunk, insertReport: &w.report, advanceReport: &w.advance, endReport: &w.end,
 	} {
 		var err error
-		if *into, err = db.writes.prepared(ctx, db.write, db.dialect.sql(text)); err != nil {
+		if *into, err = db.writes.prepared(ctx, db.write, db.dialect.sql(text)); err != nil { //nolint:sqlclosecheck // closed with the database
 			return nil, err
 		}
 	}

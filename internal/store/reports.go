@@ -17,7 +17,7 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 	var k desk.Known
 	var id []byte
 	var state string
-	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`))
+	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`)) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
 	}

@@ -21,7 +21,7 @@ func (s *statements) prepared(ctx context.Context, on *sql.DB, text string) (*sq
 	if stmt, ok := s.byText[text]; ok {
 		return stmt, nil
 	}
-	stmt, err := on.PrepareContext(context.WithoutCancel(ctx), text)
+	stmt, err := on.PrepareContext(context.WithoutCancel(ctx), text) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return nil, err
 	}

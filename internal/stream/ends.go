@@ -15,9 +15,11 @@ import (
 // items is taken off like that; what stands above one that is still worked waits a little, then is acknowledged by
 // itself. An item that a crash finds in between is handed out once more.
 type ends struct {
-	s *Stream
+	s    *Stream
+	wait time.Duration // for those below; set before any use
 
 	mu     sync.Mutex        // held for a few assignments
+	last   time.Time         // when somebody began to take items off
 	busy   bool              // somebody is taking items off
 	fresh  bool              // more came meanwhile, and whoever brought it left it to him
 	worked map[uint64]worked // by sequence in the stream; at most MaxAckPending
@@ -30,7 +32,7 @@ type worked struct {
 
 const (
 	endsLeast = 8                // a shorter run is acknowledged one by one
-	endsWait  = ackWait / 6      // for those below; Work looks again at least every nextWait
+	endsWait  = ackWait / 6      // with nextWait, after which Work looks again, far less than ackWait
 	nextWait  = 10 * time.Second // for an item
 )
 
@@ -47,21 +49,32 @@ func (e *ends) add(ctx context.Context, m jetstream.Msg) error {
 	e.worked[meta.Sequence.Stream] = worked{m, time.Now()}
 	e.fresh = true
 	e.mu.Unlock()
-	return e.flush(ctx, endsWait)
+	return e.flush(ctx)
+}
+
+// late is flush where nobody has brought an item for long.
+func (e *ends) late(ctx context.Context) error {
+	e.mu.Lock()
+	due := len(e.worked) > 0 && time.Since(e.last) >= e.wait
+	e.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return e.flush(ctx)
 }
 
 // flush takes off what can go, and acknowledges what has waited for longer. While another does so, it leaves it to him.
-func (e *ends) flush(ctx context.Context, wait time.Duration) error {
+func (e *ends) flush(ctx context.Context) error {
 	for {
 		e.mu.Lock()
 		if e.busy || len(e.worked) == 0 {
 			e.mu.Unlock()
 			return nil
 		}
-		e.busy, e.fresh = true, false
+		e.busy, e.fresh, e.last = true, false, time.Now()
 		e.mu.Unlock()
 
-		err := e.take(ctx, wait)
+		err := e.take(ctx)
 
 		e.mu.Lock()
 		e.busy = false
@@ -74,7 +87,7 @@ func (e *ends) flush(ctx context.Context, wait time.Duration) error {
 }
 
 // take is one round; one caller at a time.
-func (e *ends) take(ctx context.Context, wait time.Duration) error {
+func (e *ends) take(ctx context.Context) error {
 	info, err := e.s.work.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("look at the queue: %w", err)
@@ -90,7 +103,7 @@ func (e *ends) take(ctx context.Context, wait time.Duration) error {
 		run = append(run, w.msg)
 	}
 	next := first + uint64(len(run))
-	limit := time.Now().Add(-wait)
+	limit := time.Now().Add(-e.wait)
 	for seq, w := range e.worked {
 		switch {
 		case seq < next:

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
+
+	"tocsin/internal/report"
 )
 
 // Bounds of one batch. Memory: the messages of a batch are in the hands of their Accepts anyway, and once more on their
@@ -124,7 +126,7 @@ func (g *group) send(ctx context.Context) {
 func (g *group) store(ctx context.Context, batch []*publication) {
 	ctx, cancel := context.WithTimeoutCause(ctx, callTimeout, errors.New("the stream did not answer in time"))
 	defer cancel()
-	ctx, leave, err := g.s.enter(ctx, [16]byte{})
+	ctx, leave, err := g.s.enter(ctx, report.ID{})
 	if err != nil {
 		for _, p := range batch {
 			p.done <- err
@@ -167,7 +169,7 @@ func (g *group) store(ctx context.Context, batch []*publication) {
 
 // publishBatch stores all of the messages or none, and syncs once.
 func (s *Stream) publishBatch(ctx context.Context, batch []*publication) error {
-	id := nuid.Next()
+	id := report.NewID(time.Now()).String()
 	defer func() {
 		for _, p := range batch {
 			for _, h := range [...]string{headerBatch, headerBatchNumber, headerBatchCommit} {

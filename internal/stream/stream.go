@@ -163,7 +163,7 @@ func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Strea
 	}
 	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
 	s.toOriginals.s, s.toWork.s, s.toKnown.s = s, s, s
-	s.ended.s = s
+	s.ended.s, s.ended.wait = s, endsWait
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -452,5 +453,435 @@ func TestOpenSaysWhyNot(t *testing.T) {
 	cfg := stream.Config{URL: "nats://127.0.0.1:1"}
 	if _, err := stream.Open(t.Context(), cfg, dir, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a stream was opened without a cluster")
+	}
+}
+
+// TestEndsInRuns works many items while the oldest is held back: those above it leave the queue when they have waited
+// long enough, the rest when the oldest does, and none is lost or handed out again.
+func TestEndsInRuns(t *testing.T) {
+	s := opened(t)
+	s.SetPatience(time.Hour)
+	const n = 200
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			rep := from("a")
+			rep.ReceivedAt = time.Now()
+			if _, _, err := s.Accept(t.Context(), rep, bytes.NewReader(body(100, uint64(i)))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	var first atomic.Bool
+	var seen sync.Map
+	held, free, left := make(chan struct{}), make(chan struct{}), make(chan struct{}, n)
+	work := func(it stream.Item) {
+		if _, again := seen.LoadOrStore(it.Report.ID, nil); again {
+			t.Errorf("report %s was handed out twice", it.Report.ID)
+		}
+		if first.CompareAndSwap(false, true) {
+			close(held)
+			<-free
+		}
+		left <- struct{}{}
+	}
+	var workers sync.WaitGroup
+	workers.Go(func() { // works while they come in: it meets items that are not settled yet
+		if err := s.Work(ctx, func(_ context.Context, it stream.Item) error {
+			mu.Lock()
+			defer mu.Unlock()
+			worked[it.Report.ID]++
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	accepted := map[report.ID]bool{}
+	for round := range rounds {
+		b := body(100+round*9000, uint64(round))
+		var wg sync.WaitGroup
+		ids := make([]report.ID, rivals)
+		var fresh [rivals]bool
+		for i := range rivals {
+			wg.Go(func() {
+				rep, dup, err := s.Accept(t.Context(), from("r"), io.MultiReader(bytes.NewReader(b)))
+				if err != nil {
+					t.Error(err)
+				}
+				ids[i], fresh[i] = rep.ID, !dup
+			})
+		}
+		wg.Wait()
+		n := 0
+		for i := range rivals {
+			if ids[i] != ids[0] {
+				t.Fatalf("the same bytes became two reports")
+			}
+			if fresh[i] {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d of %d were told that theirs was new", n, rivals)
+		}
+		if got := original(t, s, ids[0]); !bytes.Equal(got, b) {
+			t.Error("the winner's bytes are gone")
+		}
+		accepted[ids[0]] = true
+	}
+	for _, it := range drain(t, s) { // with the other worker
+		mu.Lock()
+		worked[it.Report.ID]++
+		mu.Unlock()
+	}
+	cancel()
+	workers.Wait()
+	if len(worked) != rounds {
+		t.Errorf("%d reports worked of %d", len(worked), rounds)
+	}
+	for id := range worked {
+		if !accepted[id] {
+			t.Errorf("report %s was worked though a duplicate", id)
+		}
+	}
+	if got := s.Objects(t); len(got) != rounds {
+		t.Errorf("%d originals are kept of %d reports", len(got), rounds)
+	}
+}
+
+type failing struct {
+	n   int
+	err error
+}
+
+func (f *failing) Read(p []byte) (int, error) {
+	if f.n == 0 {
+		return 0, f.err
+	}
+	n := min(f.n, len(p))
+	f.n -= n
+	return n, nil
+}
+
+func broken(t *testing.T, s *stream.Stream) {
+	for _, cause := range []error{errors.New("line went dead"), io.ErrUnexpectedEOF} {
+		for _, n := range []int{0, 5, 256 << 10, 3_000_000} {
+			if _, _, err := s.Accept(t.Context(), from("a"), &failing{n, cause}); !errors.Is(err, cause) {
+				t.Errorf("a body that breaks off after %d bytes: %v", n, err)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := io.MultiReader(bytes.NewReader(body(1_000_000, 1)), readFunc(func([]byte) (int, error) { cancel(); return 0, io.EOF }))
+	if _, _, err := s.Accept(ctx, from("a"), r); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled upload: %v", err)
+	}
+	if items := drain(t, s); len(items) != 0 {
+		t.Errorf("broken uploads were handed out: %v", items)
+	}
+	if got := s.Objects(t); len(got) != 0 {
+		t.Errorf("broken uploads left %d objects", len(got))
+	}
+}
+
+type readFunc func([]byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+func fates(t *testing.T, s *stream.Stream) {
+	for i := range 3 {
+		if _, _, err := s.Accept(t.Context(), from(fmt.Sprint(i)), bytes.NewReader(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var order []string
+	if err := s.Drain(t.Context(), func(_ context.Context, it stream.Item) error {
+		order = append(order, fmt.Sprint(it.Report.Reporter, "#", it.Attempt))
+		switch {
+		case it.Report.Reporter == "0" && it.Attempt < 3:
+			return errors.New("not now")
+		case it.Report.Reporter == "1":
+			return fmt.Errorf("row 1: %w", stream.ErrReject)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"0#1", "1#1", "2#1", "0#2", "0#3"}, order); d != "" {
+		t.Errorf("handed out in another order:\n%s", d)
+	}
+	if _, _, err := s.Accept(t.Context(), from("4"), bytes.NewReader(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for _, work := range []func(context.Context, func(context.Context, stream.Item) error) error{s.Work, s.Drain} {
+		err := work(t.Context(), func(context.Context, stream.Item) error { return fmt.Errorf("log: %w", stream.ErrStop) })
+		if !errors.Is(err, stream.ErrStop) {
+			t.Errorf("a worker that must stop returned %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	if err := s.Work(ctx, func(ctx context.Context, _ stream.Item) error { cancel(); return ctx.Err() }); err != nil {
+		t.Errorf("a worker whose time is up returned %v", err)
+	}
+	if items := drain(t, s); len(items) != 1 {
+		t.Errorf("what was not finished came back %d times", len(items))
+	}
+}
+
+func requeue(t *testing.T, s *stream.Stream) {
+	rep, _, err := s.Accept(t.Context(), from("a"), bytes.NewReader([]byte("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Requeue(t.Context(), rep, 1); !errors.Is(err, stream.ErrOpen) {
+		t.Errorf("requeued while open: %v", err)
+	}
+	drain(t, s)
+	if err := s.Requeue(t.Context(), rep, 1); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]stream.Item{{Report: rep, Generation: 1, Attempt: 1}}, drain(t, s)); d != "" {
+		t.Error(d)
+	}
+	rep.ID = report.NewID(time.Now())
+	if err := s.Requeue(t.Context(), rep, 1); !errors.Is(err, stream.ErrNotFound) {
+		t.Errorf("requeued without an original: %v", err)
+	}
+}
+
+func lag(t *testing.T, s *stream.Stream) {
+	if n, at, err := s.Lag(t.Context()); n != 0 || !at.IsZero() || err != nil {
+		t.Error(n, at, err)
+	}
+	before := time.Now().Add(-time.Second)
+	for i := range 2 {
+		if _, _, err := s.Accept(t.Context(), from(fmt.Sprint(i)), bytes.NewReader(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, at, err := s.Lag(t.Context())
+	if n != 2 || at.Before(before) || at.After(time.Now().Add(time.Second)) || err != nil {
+		t.Error(n, at, err)
+	}
+}
+
+func TestPurge(t *testing.T) {
+	s := opened(t)
+	day := func(d int) time.Time { return time.Date(2026, 3, d, 12, 0, 0, 0, time.UTC) }
+	var reps []report.Report
+	for d := 1; d <= 4; d++ {
+		rep := from("a")
+		rep.ReceivedAt = day(d)
+		rep, _, err := s.Accept(t.Context(), rep, bytes.NewReader(body(d*200_000, uint64(d))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		reps = append(reps, rep)
+	}
+	if n, _, err := s.Purge(t.Context(), day(9)); n != 0 || err != nil {
+		t.Fatalf("%d originals with open items were removed, %v", n, err)
+	}
+	drain(t, s)
+	if err := s.Requeue(t.Context(), reps[1], 1); err != nil {
+		t.Fatal(err)
+	}
+	n, size, err := s.Purge(t.Context(), day(3).Add(time.Second))
+	if n != 2 || size != 800_000 || err != nil {
+		t.Errorf("removed %d of %d bytes, %v", n, size, err)
+	}
+	for i, want := range []bool{false, true, false, true} {
+		r, err := s.Original(t.Context(), reps[i].ID)
+		if (err == nil) != want {
+			t.Errorf("day %d: %v", i+1, err)
+		}
+		if err == nil {
+			r.Close()
+		}
+	}
+	if _, dup, err := s.Accept(t.Context(), from("a"), bytes.NewReader(body(200_000, 1))); !dup || err != nil {
+		t.Errorf("what was purged is not known any more: %v", err)
+	}
+	if n, err := s.Forget(t.Context(), day(9)); n != 2 || err != nil {
+		t.Errorf("forgot %d, %v", n, err)
+	}
+	if _, dup, err := s.Accept(t.Context(), from("a"), bytes.NewReader(body(200_000, 1))); dup || err != nil {
+		t.Errorf("what was forgotten is still known: %v", err)
+	}
+	if _, dup, err := s.Accept(t.Context(), from("a"), bytes.NewReader(body(400_000, 2))); !dup || err != nil {
+		t.Errorf("what has its original was forgotten: %v", err)
+	}
+}
+
+func TestReopenHandsOutAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	rep, _, err := s.Accept(t.Context(), from("a"), bytes.NewReader([]byte("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var left sync.WaitGroup
+	left.Go(func() {
+		_ = s.Work(ctx, func(ctx context.Context, _ stream.Item) error {
+			if err := s.Close(); err != nil { // as if the process went while it worked
+				t.Error(err)
+			}
+			cancel()
+			return nil
+		})
+	})
+	left.Wait()
+	s = open(t, dir)
+	defer s.Close()
+	begin := time.Now()
+	if got := drain(t, s); len(got) != 1 || got[0].Report.ID != rep.ID {
+		t.Errorf("after the restart: %v", got)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v to be handed out again", took)
+	}
+}
+
+func TestDamageIsSeen(t *testing.T) {
+	s := opened(t)
+	rep, _, err := s.Accept(t.Context(), from("a"), bytes.NewReader(body(600_000, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Damage(t, rep.ID)
+	r, err := s.Original(t.Context(), rep.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := io.ReadAll(r); err == nil {
+		t.Error("damaged bytes were passed off as the original")
+	}
+}
+
+func TestOpenSaysWhyNot(t *testing.T) {
+	dir := t.TempDir()
+	file := dir + "/file"
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Open(t.Context(), stream.Config{}, file+"/stream", slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a stream was opened below a file")
+	}
+	cfg := stream.Config{URL: "nats://127.0.0.1:1"}
+	if _, err := stream.Open(t.Context(), cfg, dir, slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("a stream was opened without a cluster")
+	}
+}
+
+// TestEndsInRuns works many items while the oldest is held back: those above it leave the queue when they have waited
+// long enough, the rest when the oldest does, and none is lost or handed out again.
+func TestEndsInRuns(t *testing.T) {
+	s := opened(t)
+	s.SetPatience(time.Hour)
+	const n = 200
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			rep := from("a")
+			rep.ReceivedAt = time.Now()
+			if _, _, err := s.Accept(t.Context(), rep, bytes.NewReader(body(100, uint64(i)))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ctx, cancel := context.WithCancel(t.Context())
+	var first atomic.Bool
+	var seen sync.Map
+	held, free, left := make(chan struct{}), make(chan struct{}), make(chan struct{}, n)
+	work := func(_ context.Context, it stream.Item) error {
+		if _, again := seen.LoadOrStore(it.Report.ID, nil); again {
+			t.Errorf("report %s was handed out twice", it.Report.ID)
+		}
+		if first.CompareAndSwap(false, true) {
+			close(held)
+			<-free
+		}
+		left <- struct{}{}
+		return nil
+	}
+	var workers sync.WaitGroup
+	begin := func() {
+		workers.Go(func() {
+			if err := s.Work(ctx, func(_ context.Context, it stream.Item) error { work(it); return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	begin()
+	<-held // the oldest, with one worker
+	for range 15 {
+		begin()
+	}
+	for range n - 1 {
+		<-left
+	}
+	if open, _, err := s.Lag(t.Context()); err != nil || open < 2 {
+		t.Errorf("%d items open above one that is worked, %v", open, err)
+	}
+	s.SetPatience(0)
+	close(free)
+	<-left
+	cancel()
+	workers.Wait()
+	if got := drain(t, s); len(got) != 0 {
+		t.Errorf("%d items were handed out again", len(got))
+	}
+	if open, _, err := s.Lag(t.Context()); err != nil || open != 0 {
+		t.Errorf("%d items left, %v", open, err)
+	}
+}
+
+// TestAcceptTogether hands in the same and other bytes at once, so that batches hold known ones and unknown ones.
+func TestAcceptTogether(t *testing.T) {
+	s := opened(t)
+	const n, kinds = 300, 100
+	ids := make([]report.ID, n)
+	var dups atomic.Int64
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if i%7 == 3 {
+				cancel() // a sender that has gone: nothing is promised to it, and nothing of others is lost
+			}
+			rep, dup, err := s.Accept(ctx, from("a"), bytes.NewReader(body(1000, uint64(i%kinds))))
+			if err != nil && i%7 != 3 {
+				t.Error(err)
+			}
+			ids[i] = rep.ID
+			if dup {
+				dups.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	byKind := map[int]report.ID{}
+	for i, id := range ids {
+		if id.IsZero() {
+			continue
+		}
+		if have, ok := byKind[i%kinds]; ok && have != id {
+			t.Errorf("the same bytes are the reports %s and %s", have, id)
+		}
+		byKind[i%kinds] = id
+		if got := original(t, s, id); !bytes.Equal(got, body(1000, uint64(i%kinds))) {
+			t.Errorf("report %s came back with other bytes", id)
+		}
+	}
+	if len(byKind) != kinds {
+		t.Errorf("%d reports of %d", len(byKind), kinds)
+	}
+	if got := drain(t, s); len(got) != kinds {
+		t.Errorf("%d items for %d reports", len(got), kinds)
 	}
 }

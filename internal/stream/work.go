@@ -133,7 +133,7 @@ func ended(ctx context.Context, err error) error {
 
 // next waits for an item; nil when there is none in time, or ctx ended.
 func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, error) {
-	if err := s.answer(ctx, "end", func(ctx context.Context) error { return s.ended.flush(ctx, endsWait) }); err != nil {
+	if err := s.answer(ctx, "end", s.ended.late); err != nil {
 		return nil, err
 	}
 	var batch jetstream.MessageBatch
