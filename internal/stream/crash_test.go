@@ -126,8 +126,8 @@ func TestKilledAtRandom(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// After so many lines, which take from 2 ms to a second, wherever it stands.
-		last := tr.read(t, out, 1+rand.IntN(1000), func() { _ = cmd.Process.Kill() })
+		// After so many lines, which take from 2 ms to half a second, wherever it stands.
+		last := tr.read(t, out, 1+rand.IntN(500), func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		first = last + 100 // what was under way when it died is sent again by check
 		tr.check(t, dir, last)
