@@ -37,7 +37,7 @@ type Options struct {
 // Result is what was measured.
 type Result struct {
 	EventsPerSecond      float64 `json:"events_per_second"`
-	ReportsPerSecond     float64 `json:"reports_per_second"`
+	ReportsPerSecond     float64 `json:"reports_per_second,omitempty"` // of mails
 	CPUSecondsPerMillion float64 `json:"cpu_seconds_per_million"`
 	PeakRSSMiB           float64 `json:"peak_rss_mib"`
 	Events               int64   `json:"events"`
@@ -83,12 +83,16 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if got, want := sum.Events+sum.Repeats, int64(rows); got != want || sum.Rejected != 0 {
 		return Result{}, fmt.Errorf("%d of %d rows became events or repeats and %d were refused: the figures would mean nothing", got, want, sum.Rejected)
 	}
-	return Result{
-		EventsPerSecond: sum.EventsPerSecond, ReportsPerSecond: float64(sum.Reports) / sum.Seconds,
+	res := Result{
+		EventsPerSecond:      sum.EventsPerSecond,
 		CPUSecondsPerMillion: cpu.Seconds() / float64(rows) * 1e6, PeakRSSMiB: peakRSS(),
 		Events: sum.Events, Repeats: sum.Repeats, Rejected: sum.Rejected, Incidents: sum.IncidentsNew, Reports: sum.Reports,
 		Prefixes: opt.Prefixes, Seconds: sum.Seconds, CPUs: runtime.GOMAXPROCS(0),
-	}, nil
+	}
+	if opt.Mails > 0 && sum.Seconds > 0 {
+		res.ReportsPerSecond = float64(sum.Reports) / sum.Seconds
+	}
+	return res, nil
 }
 
 func measure(ctx context.Context, a *app.App, reports string, opt Options) (app.Summary, time.Duration, error) {

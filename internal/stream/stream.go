@@ -8,10 +8,12 @@
 //
 //   - originals: an object is the messages of one subject, NAME.original.ID, each a chunk of at most 256 KiB. The
 //     last one carries size, SHA-256 and number of chunks in its headers; an object without that message is one
-//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single fsync. Inside this
+//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single write. Inside this
 //     program the bytes of a larger one are a file, see file.go.
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
+//
+// Inside this program concurrent Accepts share syncs, see group.go, and worked items leave the queue in runs, see ends.go.
 //
 // JetStream's own object-store bucket is not used: each object costs it a second message, thus a second fsync, and each
 // reading a consumer of its own, which for thousands of small reports is most of the work.
