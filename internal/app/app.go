@@ -44,7 +44,7 @@ type App struct {
 
 // workers is how many reports are in hand at once. Two of them are read at a time (desk); the others wait for their
 // commit, so that small reports share transactions.
-const workers = 64
+const workers = 128
 
 // New builds a node from cfg. When it returns the node is usable: reports can be accepted and incidents read. Nothing
 // is worked before Run or Import. The caller closes it.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"tocsin/internal/intake"
 	"tocsin/internal/report"
@@ -69,8 +70,13 @@ type ImportOptions struct {
 	Unreadable func(err error)
 }
 
-// acceptors is how many files are made durable at once: small files wait for the disk together.
-const acceptors = 8
+// acceptors is how many small files are made durable at once: they wait for the disk together. A file of more than
+// smallFile counts as many, because it has a buffer of its own.
+const (
+	acceptors = 256
+	smallFile = 8 << 10
+	manyFiles = 16
+)
 
 // Import takes files and folders through the whole pipeline and returns when all of it is committed, what an earlier
 // run left behind included.
@@ -143,7 +149,7 @@ func (im *importer) run(ctx context.Context, paths []string) error {
 
 func (im *importer) accept(ctx context.Context, paths []string) error {
 	g, accepting := errgroup.WithContext(ctx)
-	g.SetLimit(acceptors)
+	room := semaphore.NewWeighted(acceptors)
 	if im.opt.Stdin != nil {
 		if err := im.stdin(accepting); err != nil {
 			return err
@@ -161,7 +167,18 @@ func (im *importer) accept(ctx context.Context, paths []string) error {
 			im.unreadable(err)
 			continue
 		}
-		g.Go(func() error { return im.file(accepting, file, f) })
+		share := int64(1)
+		if file.Info.Size() > smallFile {
+			share = manyFiles
+		}
+		if room.Acquire(accepting, share) != nil {
+			_ = f.Close() // it was only read
+			break
+		}
+		g.Go(func() error {
+			defer room.Release(share)
+			return im.file(accepting, file, f)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
 )
@@ -39,7 +41,8 @@ type Desk struct {
 
 	setup   sync.Once
 	queue   chan *submission
-	parsing chan *builder // one for each report being parsed at a time: that bounds memory
+	room    *semaphore.Weighted // of queue
+	parsing chan *builder       // one for each report being parsed at a time: that bounds memory
 }
 
 // Document is one thing inside a report that can be read.
@@ -111,17 +114,26 @@ type Result struct {
 // gaps.
 const parsers = 2
 
-// groupRows and groupBytes bound how much is committed in one transaction; queueChunks how many chunks may wait for it.
-// Together they bound memory: a chunk holds some 6 MB.
+// groupRows and groupBytes bound how much is committed in one transaction; queueChunks how many full chunks may wait
+// for it, or how many more that are smaller. Together they bound memory: a full chunk holds some 6 MB.
 const (
 	groupRows   = 100_000
 	groupBytes  = 48 << 20
 	queueChunks = 6
+	chunkRoom   = 6 << 20  // that a chunk takes at most of the queue
+	chunkLeast  = 64 << 10 // and at least
 )
+
+// room is how much of the queue a chunk takes: about its memory. Small reports are many there, and share their
+// transactions.
+func (c *Chunk) room() int64 {
+	return int64(min(max(chunkRoom/ChunkRows*(c.Events+c.Refused)+len(c.Body)+len(c.Refusals), chunkLeast), chunkRoom))
+}
 
 func (d *Desk) init() {
 	d.setup.Do(func() {
-		d.queue = make(chan *submission, queueChunks)
+		d.queue = make(chan *submission, queueChunks*chunkRoom/chunkLeast)
+		d.room = semaphore.NewWeighted(queueChunks * chunkRoom)
 		d.parsing = make(chan *builder, parsers)
 		for range parsers {
 			d.parsing <- newBuilder(&d.Incidents)
@@ -173,6 +185,7 @@ func (d *Desk) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case first := <-d.queue:
+			d.room.Release(first.chunk.room())
 			d.commit(ctx, d.gather(first))
 		}
 	}
@@ -186,6 +199,7 @@ func (d *Desk) gather(first *submission) []*submission {
 	for rows < groupRows && size < groupBytes {
 		select {
 		case s := <-d.queue:
+			d.room.Release(s.chunk.room())
 			group = append(group, s)
 			rows += s.chunk.Events
 			size += len(s.chunk.Body)

@@ -280,6 +280,9 @@ func (w *work) finish() error {
 }
 
 func (w *work) submit(c *Chunk) error {
+	if w.desk.room.Acquire(w.ctx, c.room()) != nil {
+		return context.Cause(w.ctx)
+	}
 	w.submitted.Add(1)
 	s := &submission{c, func(err error) {
 		if err != nil {
@@ -289,11 +292,6 @@ func (w *work) submit(c *Chunk) error {
 		}
 		w.submitted.Done()
 	}}
-	select {
-	case w.desk.queue <- s:
-		return nil
-	case <-w.ctx.Done():
-		w.submitted.Done()
-		return context.Cause(w.ctx)
-	}
+	w.desk.queue <- s // never full: room bounds it
+	return nil
 }

@@ -21,14 +21,18 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 			return fmt.Errorf("commit chunks: %w", plain(err))
 		}
 	}
+	w, err := db.newWriter(ctx)
+	if err != nil {
+		return fmt.Errorf("commit chunks: %w", plain(err))
+	}
 	now := time.Now()
-	err := db.tx(ctx, func(tx *sql.Tx) error {
+	err = db.tx(ctx, func(tx *sql.Tx) error {
 		if db.dialect.fold != "" {
 			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
 				return err
 			}
 		}
-		refs, err := db.insertChunks(ctx, tx, chunks)
+		refs, err := w.in(ctx, tx).insertChunks(ctx, chunks)
 		if err != nil {
 			return err
 		}
@@ -50,27 +54,53 @@ type touchRef struct {
 	chunk int64
 }
 
+// writer writes chunks and their reports.
+type writer struct {
+	db                          *DB
+	tx                          *sql.Tx // nil outside of a transaction
+	chunk, report, advance, end *sql.Stmt
+}
+
+const insertChunk = `INSERT INTO chunks
+	(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`
+
+func (db *DB) newWriter(ctx context.Context) (*writer, error) {
+	w := &writer{db: db}
+	for text, into := range map[string]**sql.Stmt{
+		insertChunk: &w.chunk, insertReport: &w.report, advanceReport: &w.advance, endReport: &w.end,
+	} {
+		var err error
+		if *into, err = db.writes.prepared(ctx, db.write, db.dialect.sql(text)); err != nil { //nolint:sqlclosecheck // closed with the database
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// in is the writer in a transaction, whose end closes it.
+func (w *writer) in(ctx context.Context, tx *sql.Tx) *writer {
+	return &writer{
+		db: w.db, tx: tx,
+		chunk: tx.StmtContext(ctx, w.chunk), report: tx.StmtContext(ctx, w.report),
+		advance: tx.StmtContext(ctx, w.advance), end: tx.StmtContext(ctx, w.end),
+	}
+}
+
 // insertChunks stores the chunks that are new, brings their reports up to date, and returns what has to be folded, in
 // the order of keys.
-func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) ([]touchRef, error) {
-	stmt, err := tx.PrepareContext(ctx, db.dialect.sql(`INSERT INTO chunks
-		(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`))
-	if err != nil {
-		return nil, err
-	}
-	defer stmt.Close()
+func (w *writer) insertChunks(ctx context.Context, chunks []*desk.Chunk) ([]touchRef, error) {
 	var refs []touchRef
 	for i, c := range chunks {
 		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
-			if err := db.insertReport(ctx, tx, c); err != nil {
+			if err := w.insertReport(ctx, c); err != nil {
 				return nil, err
 			}
 		}
 		added := false
 		if c.FromRow != 0 {
 			var id int64
-			err := stmt.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
+			err := w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
 				c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
 				return nil, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
@@ -82,7 +112,7 @@ func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk
 			}
 		}
 		if added || c.Final {
-			if err := db.advanceReport(ctx, tx, c, added); err != nil {
+			if err := w.advanceReport(ctx, c, added); err != nil {
 				return nil, err
 			}
 		}

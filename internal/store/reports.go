@@ -17,8 +17,11 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 	var k desk.Known
 	var id []byte
 	var state string
-	err := db.read.QueryRowContext(ctx, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`),
-		rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
+	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`)) //nolint:sqlclosecheck // closed with the database
+	if err != nil {
+		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
+	}
+	err = stmt.QueryRowContext(ctx, rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return k, nil
@@ -105,13 +108,14 @@ func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) ite
 	}
 }
 
-func (db *DB) insertReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
+const insertReport = `INSERT INTO reports
+	(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
+	 generation, documents, events, repeats, refused)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
+
+func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
 	r := &c.Report
-	_, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO reports
-		(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
-		 generation, documents, events, repeats, refused)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`),
-		r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
+	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
 		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer)
 	if err != nil {
 		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
@@ -126,18 +130,24 @@ func number(b bool) int {
 	return 0
 }
 
+const (
+	advanceReport = `UPDATE reports SET
+		events = events + ?, repeats = repeats + ?,
+		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
+		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`
+	endReport = `UPDATE reports SET documents = ?, reason = ?,
+		state = CASE WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
+			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`
+)
+
 // advanceReport counts a chunk that was added, and ends the report with its last. The first chunk of a new generation
 // begins its count of refused rows anew: they are the rows that the replay still could not read.
-func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, added bool) error {
+func (w *writer) advanceReport(ctx context.Context, c *desk.Chunk, added bool) error {
 	var events, repeats, refused int
 	if added {
 		events, repeats, refused = c.Events, c.Repeats, c.Refused
 	}
-	res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET
-		events = events + ?, repeats = repeats + ?,
-		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
-		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`),
-		events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
+	res, err := w.advance.ExecContext(ctx, events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
 	if err != nil {
 		return fmt.Errorf("advance report %s: %w", c.Report.ID, plain(err))
 	}
@@ -147,7 +157,7 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 	if !c.Final {
 		return nil
 	}
-	if err := db.endReport(ctx, tx, c); err != nil {
+	if err := w.endReport(ctx, c); err != nil {
 		return fmt.Errorf("end report %s: %w", c.Report.ID, plain(err))
 	}
 	return nil
@@ -155,21 +165,19 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 
 // endReport says what became of a report. A mail in no format is no fault: what is for a person waits, even when
 // something else in the report could not be read.
-func (db *DB) endReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
+func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 	letter := report.Letter{}
 	if c.Letter != nil {
 		letter = *c.Letter
 	}
-	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?, reason = ?,
-		state = CASE WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
-			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`),
-		c.Documents, letter.Reason, string(letter.State), string(letter.State), c.Report.ID[:]); err != nil {
+	state := string(letter.State)
+	if _, err := w.end.ExecContext(ctx, c.Documents, letter.Reason, state, state, c.Report.ID[:]); err != nil {
 		return err
 	}
 	if c.Mail == nil {
 		return nil
 	}
-	return db.joinThread(ctx, tx, c)
+	return w.db.joinThread(ctx, w.tx, c)
 }
 
 // ErrNoReport says that no report has the id.

@@ -44,6 +44,8 @@ type DB struct {
 	read    *sql.DB
 	dialect dialect
 	windows *incident.Config
+	writes  statements // of write
+	reads   statements // of read
 
 	mu    sync.Mutex
 	names map[string]int32 // committed numbers of names; mu
@@ -92,6 +94,8 @@ func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.C
 // Close closes the database; what was committed stays.
 func (db *DB) Close() error {
 	var errs []error
+	db.writes.close()
+	db.reads.close()
 	if db.read != nil {
 		errs = append(errs, db.read.Close())
 	}

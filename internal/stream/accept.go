@@ -159,7 +159,7 @@ func (s *Stream) settle(ctx context.Context, rep report.Report) (owner report.Re
 		m := nats.NewMsg(s.knownSubject(k))
 		m.Data = body
 		m.Header.Set(headerReport, rep.ID.String())
-		_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
+		err = s.publish(ctx, &s.toKnown, alone(m))
 		if err == nil {
 			return rep, nil
 		}

@@ -3,6 +3,7 @@ package stream
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -71,3 +72,10 @@ func (s *Stream) LeaveChunk(t testing.TB, id report.ID, b []byte) {
 
 // SetFree replaces the look at the disk.
 func (s *Stream) SetFree(f func(string) (uint64, error)) { s.free = f }
+
+// SetPatience is how long a worked item above an open one stays on the queue.
+func (s *Stream) SetPatience(d time.Duration) {
+	s.ended.mu.Lock()
+	defer s.ended.mu.Unlock()
+	s.ended.wait = d
+}

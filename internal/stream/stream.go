@@ -8,10 +8,12 @@
 //
 //   - originals: an object is the messages of one subject, NAME.original.ID, each a chunk of at most 256 KiB. The
 //     last one carries size, SHA-256 and number of chunks in its headers; an object without that message is one
-//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single fsync. Inside this
+//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single write. Inside this
 //     program the bytes of a larger one are a file, see file.go.
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
+//
+// Inside this program concurrent Accepts share syncs, see group.go, and worked items leave the queue in runs, see ends.go.
 //
 // JetStream's own object-store bucket is not used: each object costs it a second message, thus a second fsync, and each
 // reading a consumer of its own, which for thousands of small reports is most of the work.
@@ -90,6 +92,9 @@ type Stream struct {
 	known     jetstream.Stream
 	items     jetstream.Consumer
 
+	ended                        ends  // embedded: items that were worked leave the queue together
+	toOriginals, toWork, toKnown group // embedded: concurrent Accepts share syncs
+
 	free  func(dir string) (bytes uint64, err error)
 	dirty atomic.Bool // an object that nothing names may have been left behind
 
@@ -110,6 +115,7 @@ type Stream struct {
 type call struct {
 	id     report.ID // of what is being accepted
 	cancel context.CancelCauseFunc
+	done   <-chan struct{} // closed at its end
 }
 
 // enter begins a call, whose context ends when the stream breaks. The caller leaves at its end.
@@ -120,13 +126,15 @@ func (s *Stream) enter(ctx context.Context, id report.ID) (_ context.Context, le
 		return nil, nil, s.broken
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &call{id, cancel}
+	done := make(chan struct{})
+	c := &call{id, cancel, done}
 	s.calls[c] = struct{}{}
 	return ctx, func() {
 		cancel(nil)
 		s.mu.Lock()
 		delete(s.calls, c)
 		s.mu.Unlock()
+		close(done)
 	}, nil
 }
 
@@ -158,6 +166,8 @@ func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Strea
 		return nil, err
 	}
 	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
+	s.toOriginals.s, s.toWork.s, s.toKnown.s = s, s, s
+	s.ended.s, s.ended.wait = s, endsWait
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
@@ -244,7 +254,8 @@ func (s *Stream) declare(ctx context.Context) error {
 	base := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: s.cfg.Replicas, MaxMsgsPerSubject: -1, MaxMsgs: -1, MaxBytes: -1,
 		Discard: jetstream.DiscardNew, Duplicates: time.Second,
-		AllowDirect: s.cfg.Replicas == 1, // with replicas a follower may answer, and it may be behind
+		AllowAtomicPublish: s.embedded(),
+		AllowDirect:        s.cfg.Replicas == 1, // with replicas a follower may answer, and it may be behind
 	}
 	for _, d := range []struct {
 		name, subject string

@@ -65,8 +65,7 @@ func (s *Stream) publishItem(ctx context.Context, it Item) error {
 	}
 	m := nats.NewMsg(s.workSubject(it.Report.ID))
 	m.Data = body
-	_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
-	return err
+	return s.publish(ctx, &s.toWork, alone(m))
 }
 
 // Work hands open items to handle, one at a time, oldest first, until ctx ends (nil) or handle says ErrStop (its
@@ -81,7 +80,7 @@ func (s *Stream) Work(ctx context.Context, handle func(context.Context, Item) er
 	}
 	defer leave()
 	for ctx.Err() == nil {
-		m, err := s.next(ctx, 10*time.Second)
+		m, err := s.next(ctx, nextWait)
 		if err == nil && m != nil {
 			err = s.handle(ctx, m, handle)
 		}
@@ -134,6 +133,9 @@ func ended(ctx context.Context, err error) error {
 
 // next waits for an item; nil when there is none in time, or ctx ended.
 func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, error) {
+	if err := s.answer(ctx, "end", s.ended.late); err != nil {
+		return nil, err
+	}
 	var batch jetstream.MessageBatch
 	var err error
 	if wait == 0 {
@@ -179,11 +181,11 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	}
 	switch f {
 	case done:
-		return s.answer(ctx, "end", func(ctx context.Context) error { return m.DoubleAck(ctx) })
+		return s.answer(ctx, "end", s.end(m))
 	case reject:
 		s.log.Warn("report cannot be worked, taken off the queue", "report", it.Report.ID)
 		s.log.Debug("report cannot be worked", "report", it.Report.ID, "err", err)
-		return s.answer(ctx, "end", func(ctx context.Context) error { return m.DoubleAck(ctx) })
+		return s.answer(ctx, "end", s.end(m))
 	case stop:
 		return errors.Join(err, s.answer(ctx, "give back", func(context.Context) error { return m.Nak() }))
 	case retry:
@@ -192,6 +194,14 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	s.log.Warn("report will be worked again", "report", it.Report.ID, "attempt", it.Attempt, "after", after)
 	s.log.Debug("report will be worked again", "report", it.Report.ID, "err", err)
 	return s.answer(ctx, "give back", func(context.Context) error { return m.NakWithDelay(after) })
+}
+
+// end takes an item off the queue.
+func (s *Stream) end(m jetstream.Msg) func(context.Context) error {
+	if s.embedded() {
+		return func(ctx context.Context) error { return s.ended.add(ctx, m) }
+	}
+	return m.DoubleAck
 }
 
 // answer tells JetStream an item's fate, even when ctx has ended. An answer that does not arrive is no harm: the
@@ -213,7 +223,11 @@ func (s *Stream) answer(ctx context.Context, what string, tell func(context.Cont
 // owned works an item whose report owns its bytes; that of a duplicate is thrown away (step 3 of the package
 // comment).
 func (s *Stream) owned(ctx context.Context, m jetstream.Msg, it Item, handle func(context.Context, Item) error) error {
+	defer heartbeat(m, ackWait/3)()
 	if it.Generation == 0 {
+		if err := s.accepted(ctx, it.Report.ID); err != nil {
+			return err
+		}
 		owner, found, err := s.lookup(ctx, key(it.Report))
 		if err == nil && !found {
 			owner, err = s.settle(ctx, it.Report)
@@ -226,8 +240,29 @@ func (s *Stream) owned(ctx context.Context, m jetstream.Msg, it Item, handle fun
 			return nil
 		}
 	}
-	defer heartbeat(m, ackWait/3)()
 	return handle(ctx, it)
+}
+
+// accepted waits for an Accept of this program that has the report in hand: the two would do step 3 at the same time,
+// and one of them would spoil the other's batch.
+func (s *Stream) accepted(ctx context.Context, id report.ID) error {
+	var done <-chan struct{}
+	s.mu.Lock()
+	for c := range s.calls {
+		if c.id == id {
+			done = c.done
+		}
+	}
+	s.mu.Unlock()
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // heartbeat tells JetStream at each interval that the item is still being worked, until the function that it returns

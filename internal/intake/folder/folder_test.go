@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,6 +112,8 @@ func (w *world) wantKept(want ...string) {
 	for _, k := range w.kept.Kept() {
 		got = append(got, fmt.Sprintf("%s %s %s %s", k.Report.Channel, k.Report.Reporter, k.Report.Name, k.Bytes))
 	}
+	slices.Sort(got) // files are taken together
+	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
 		w.t.Errorf("kept:\n%s", d)
 	}
@@ -147,6 +150,42 @@ func TestFinishedFilesAreTaken(t *testing.T) {
 		}
 		if log := w.log.String(); strings.Contains(log, "a.json") || !strings.Contains(log, "report taken") {
 			t.Errorf("the log names files, or says nothing:\n%s", log)
+		}
+	})
+}
+
+// company accepts nothing before all are there.
+type company struct {
+	intaketest.Stream
+	wait sync.WaitGroup
+}
+
+func (c *company) Accept(ctx context.Context, rep report.Report, r io.Reader) (report.Report, bool, error) {
+	c.wait.Done()
+	c.wait.Wait()
+	return c.Stream.Accept(ctx, rep, r)
+}
+
+func TestSmallFilesAreTakenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, dir: t.TempDir()}
+		log := slog.New(slog.DiscardHandler)
+		kept := &company{}
+		door := intake.NewDoor(intake.NewSources(nil), kept, func(string, io.Reader) string { return "xarf" }, log)
+		f, err := folder.New(config(), w.dir, door, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.f = f
+		const n = 64
+		kept.wait.Add(n)
+		for i := range n {
+			w.put(fmt.Sprint(i), fmt.Sprint("report ", i))
+		}
+		time.Sleep(time.Minute)
+		w.run(synctest.Wait) // one by one they would wait for ever
+		if got := len(kept.Kept()); got != n {
+			t.Errorf("%d of %d files taken", got, n)
 		}
 	})
 }
