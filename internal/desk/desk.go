@@ -59,6 +59,10 @@ type Originals interface {
 type Networks interface {
 	// Lookup returns the holder of an address, never nil, valid until the next call; the caller does not change it.
 	Lookup(a netip.Addr) *report.Holder
+
+	// LookupPrefix is Lookup for a whole network: the holder of the most specific prefix that covers all of it. One
+	// that is known only in part has none.
+	LookupPrefix(p netip.Prefix) *report.Holder
 }
 
 // Store keeps what the desk made of a report.

@@ -159,8 +159,11 @@ func (w *work) event(e *report.Event) error {
 		return nil
 	}
 	holder := &noHolder
-	if e.Subject.Addr.IsValid() {
-		holder = w.networks.Lookup(e.Subject.Addr)
+	switch s := &e.Subject; {
+	case s.Addr.IsValid():
+		holder = w.networks.Lookup(s.Addr)
+	case s.Prefix.IsValid():
+		holder = w.networks.LookupPrefix(s.Prefix)
 	}
 	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
 	return nil

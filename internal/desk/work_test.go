@@ -111,6 +111,8 @@ type nobody struct{}
 
 func (nobody) Lookup(netip.Addr) *report.Holder { return &report.Holder{} }
 
+func (nobody) LookupPrefix(netip.Prefix) *report.Holder { return &report.Holder{} }
+
 // bench is a desk at work.
 func bench(t *testing.T) (*desk.Desk, *memory, originals) {
 	t.Helper()

@@ -62,6 +62,15 @@ func (t *Table) fill(h *report.Holder, a netip.Addr, e uint32) {
 	h.Own, h.Partner, h.CGNAT = c.own, c.partner, c.cgnat
 }
 
+// LookupPrefix says whose the whole network p is: the holder of the most specific prefix that covers all of it. What
+// is more specific than p is not asked: it is not what the report is about.
+func (t *Table) LookupPrefix(p netip.Prefix) (h report.Holder) {
+	if e, ok := t.tree.LookupPrefix(p); ok {
+		t.fill(&h, p.Addr(), e)
+	}
+	return h
+}
+
 // Prefixes is how many prefixes the table knows, those of the config among them.
 func (t *Table) Prefixes() int { return t.tree.Size() }
 
@@ -77,6 +86,7 @@ type Cursor struct {
 	entry uint32
 	// holder answers; unknown stays zero and answers for everybody else.
 	holder, unknown report.Holder
+	whole           report.Holder // answers for a network
 	miss            bool
 }
 
@@ -101,4 +111,11 @@ func (c *Cursor) Lookup(a netip.Addr) *report.Holder {
 		return &c.unknown
 	}
 	return &c.holder
+}
+
+// LookupPrefix says whose the whole network p is, as Table.LookupPrefix does. The Holder is valid until the next
+// Lookup or LookupPrefix.
+func (c *Cursor) LookupPrefix(p netip.Prefix) *report.Holder {
+	c.whole = c.table.LookupPrefix(p)
+	return &c.whole
 }

@@ -106,6 +106,8 @@ var own = report.Holder{Own: true}
 
 func (networks) Lookup(netip.Addr) *report.Holder { return &own }
 
+func (networks) LookupPrefix(netip.Prefix) *report.Holder { return &own }
+
 // NewDocument makes a report of n events: hosts different addresses, over span from begin on.
 func NewDocument(r *rand.Rand, reporter string, n, hosts int, begin time.Time, span time.Duration) *Document {
 	d := &Document{Report: report.Report{
