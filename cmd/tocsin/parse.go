@@ -13,20 +13,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tocsin/internal/app"
 	"tocsin/internal/formats"
+	"tocsin/internal/formats/list"
 	"tocsin/internal/report"
 )
 
 func newParse() *cobra.Command {
 	p := &parser{}
 	cmd := &cobra.Command{
-		Use:   "parse [--format NAME] [--strict] FILE...",
+		Use:   "parse [--format NAME] [--map FILE] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
 standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input. Nothing is stored.
 
 What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
-names that Shadowserver gives its files.`,
+names that Shadowserver gives its files. A public list is named as list/NAME (docs/formats/list.md); --map reads the
+files as a list that FILE describes, as an entry of formats.lists in the config does.`,
 		Example: "  tocsin parse 2026-03-01-scan_telnet-examplenet-asn64500.csv | jq .subject.addr",
 		Args:    atLeastOne("a file to parse"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,6 +38,7 @@ names that Shadowserver gives its files.`,
 		},
 	}
 	cmd.Flags().StringVar(&p.format, "format", "", "read every document as this format instead of detecting it")
+	cmd.Flags().StringVar(&p.mapFile, "map", "", "read every document as the list that this file describes")
 	cmd.Flags().BoolVar(&p.strict, "strict", false, "refuse whatever the format's own specification would refuse")
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -58,6 +62,7 @@ func atLeastOne(what string) cobra.PositionalArgs {
 
 type parser struct {
 	format  string
+	mapFile string
 	strict  bool
 	in      io.Reader
 	out     *bufio.Writer
@@ -70,7 +75,12 @@ type parser struct {
 
 func (p *parser) run(files []string) error {
 	if _, ok := p.tables.Format(p.format); p.format != "" && !ok {
-		return wrongUse("%q is no format that Tocsin reads: name one of %s", p.format, strings.Join(formatNames(), ", "))
+		return wrongUse("%s", p.tables.NotListed(p.format))
+	}
+	if p.mapFile != "" {
+		if err := p.useMap(); err != nil {
+			return err
+		}
 	}
 	for _, f := range files {
 		if err := p.file(f); err != nil {
@@ -86,6 +96,25 @@ func (p *parser) run(files []string) error {
 	case p.bad:
 		return refused()
 	}
+	return nil
+}
+
+// useMap takes the list that the operator describes as the format of every file.
+func (p *parser) useMap() error {
+	if p.format != "" {
+		return wrongUse("--format and --map both say what the files are: leave one out")
+	}
+	m, err := app.LoadMap(p.mapFile)
+	if faults, ok := errors.AsType[*app.ConfigError](err); ok {
+		return wrongUse("%s", faults)
+	}
+	if err != nil {
+		return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(p.mapFile), plainPath(err)))
+	}
+	if p.tables.Lists, err = list.New([]list.Mapping{m}); err != nil {
+		return wrongUse("%v", err)
+	}
+	p.format = list.Format + "/" + m.Name
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (a *App) openIntake() error {
 		return fmt.Errorf("open the drop folder: %w", err)
 	}
 	spool := filepath.Join(a.data.Sub("spool"), "http")
-	if a.channels.http, err = http.New(cfg.HTTP, formatNames(a.formats), a.channels.door, spool, a.log); err != nil {
+	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
 	}
 	return nil
