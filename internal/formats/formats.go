@@ -69,7 +69,7 @@ func (t Tables) Format(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names lists the formats as a sentence can: "arf, xarf, shadowserver".
+// Names lists the formats as a sentence can: "arf, xarf, shadowserver, list".
 func (t Tables) Names() string {
 	list := t.List()
 	names := make([]string, len(list))

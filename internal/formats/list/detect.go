@@ -68,12 +68,31 @@ func (p *plan) hasColumns(head string) bool {
 	switch p.Shape {
 	case JSON:
 		low := lower(head)
-		return !slices.ContainsFunc(p.known, func(c string) bool { return !strings.Contains(low, `"`+c+`"`) })
+		if slices.ContainsFunc(p.known, func(c string) bool { return !strings.Contains(low, `"`+c+`"`) }) {
+			return false
+		}
+		return len(p.known) > 2 || p.inFirst(head)
 	case CSV:
 		header := p.header(head)
 		return !slices.ContainsFunc(p.known, func(c string) bool { return !slices.Contains(header, c) })
 	}
 	return false
+}
+
+// inFirst reports whether the first record of a JSON document has the columns by which the list is known, at any depth:
+// two words may stand in many documents.
+func (p *plan) inFirst(head string) bool {
+	rec, err := p.open(strings.NewReader(head)).next()
+	if err != nil {
+		return false
+	}
+	has := map[string]bool{}
+	for _, n := range rec.names {
+		for part := range strings.SplitSeq(lower(n), ".") {
+			has[part] = true
+		}
+	}
+	return !slices.ContainsFunc(p.known, func(c string) bool { return !has[c] })
 }
 
 // header returns the first row of a csv document in lower case. A header that stands in a comment counts too.
@@ -126,7 +145,7 @@ func (p *plan) readable(doc report.Document, head string) bool {
 			return false
 		}
 	default:
-		if text[0] == '<' && !strings.HasPrefix(text, "<!--") {
+		if start := lower(text[:min(len(text), 20)]); strings.HasPrefix(start, "<html") || strings.HasPrefix(start, "<!doctype") || strings.HasPrefix(start, "<?xml") {
 			return false
 		}
 	}

@@ -169,11 +169,7 @@ func (b *builder) read(rec *record) (kept bool, err error) {
 		return false, err
 	}
 	b.kind()
-	if v, k := b.field(mSeverity); v != "" {
-		if w := b.p.values[mSeverity]; w != nil {
-			v, _ = w.find(v)
-			k = -1
-		}
+	if v, k := b.translated(mSeverity); v != "" {
 		if s := report.Severity(lower(v)); s.Rank() > 0 {
 			e.Severity = s
 			b.held(k, string(s))

@@ -271,7 +271,36 @@ func entries(raw json.RawMessage, path []string) []json.RawMessage {
 	if json.Unmarshal(raw, &list) == nil {
 		return list
 	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil && strings.Contains(text, "\n") {
+		return table(text)
+	}
 	return []json.RawMessage{raw}
+}
+
+// table makes records of a text that is csv with a header row, which some put into a member of JSON.
+func table(text string) (list []json.RawMessage) {
+	src := newTextSource(&plan{Mapping: Mapping{Shape: CSV}, sep: ","}, strings.NewReader(text))
+	for {
+		rec, err := src.next()
+		if rec == nil || err != nil {
+			var bad badRecord
+			if errors.As(err, &bad) {
+				continue
+			}
+			return list
+		}
+		one := []byte{'{'}
+		for i, v := range rec.values {
+			if i > 0 {
+				one = append(one, ',')
+			}
+			name, _ := json.Marshal(rec.names[i]) // strings cannot fail
+			value, _ := json.Marshal(v)
+			one = append(append(append(one, name...), ':'), value...)
+		}
+		list = append(list, append(one, '}'))
+	}
 }
 
 // flattener makes columns of a JSON value: names of members joined by dots, and the number of each entry of an array.

@@ -101,13 +101,14 @@ func (t Tables) Names() []string {
 // of it.
 func (t Tables) Nearest(name string) []string {
 	type near struct {
-		name string
-		far  int
+		name      string
+		far, real int
 	}
 	var all []near
 	name = lower(name)
 	for _, n := range t.Names() {
-		far := distance(name, n)
+		real := distance(name, n)
+		far := real
 		if strings.Contains(n, name) || strings.Contains(name, n) {
 			far = min(far, 1)
 		}
@@ -117,10 +118,10 @@ func (t Tables) Nearest(name string) []string {
 			}
 		}
 		if far <= max(2, len(n)/3) {
-			all = append(all, near{n, far})
+			all = append(all, near{n, far, real})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b near) int { return cmp.Compare(a.far, b.far) })
+	slices.SortStableFunc(all, func(a, b near) int { return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(a.real, b.real)) })
 	var names []string
 	for _, n := range all[:min(len(all), 3)] {
 		names = append(names, n.name)

@@ -38,8 +38,8 @@ type Mapping struct {
 	// html an attribute of the table, such as id=results, or nothing for the first with a row that fits.
 	Records string `yaml:"records"`
 
-	// Each is the path of a list inside a json record of which every entry is a row of its own, such as indicators. What
-	// the record says beside it belongs to each of them.
+	// Each is the path of a list inside a json record of which every entry is a row of its own, such as indicators: an
+	// array, or a text that is csv with a header row. What the record says beside it belongs to each row.
 	Each string `yaml:"each"`
 
 	// Extract takes columns out of a column by regular expressions (RE2) with named groups. A pattern need not match,

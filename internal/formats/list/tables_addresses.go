@@ -61,42 +61,60 @@ func addresses() []Mapping {
 		all = append(all, plain("blocklistde-"+s.name, "blocklist.de, addresses that attacked: "+s.what, s.typ, s.tags, Recognise{}))
 	}
 	return append(all,
-		Mapping{Name: "ipsum", About: "IPsum, addresses with the number of lists that have them", Shape: CSV, Separator: "tab", Comments: tags("#"),
+		Mapping{
+			Name: "ipsum", About: "IPsum, addresses with the number of lists that have them", Shape: CSV, Separator: "tab", Comments: tags("#"),
 			Columns: tags("ip", "lists"), Fields: map[string]string{"subject": "ip"}, Type: "other", Tags: tags("ipsum"),
-			Time: Time{Header: `Last update: (.+)`}, Recognise: headed("# IPsum Threat Intelligence Feed")},
-		Mapping{Name: "bruteforceblocker", About: "danger.rulez.sk, addresses that guess SSH passwords", Shape: Lines, Comments: tags("#"),
+			Time: Time{Header: `Last update: (.+)`}, Recognise: headed("# IPsum Threat Intelligence Feed"),
+		},
+		Mapping{
+			Name: "bruteforceblocker", About: "danger.rulez.sk, addresses that guess SSH passwords", Shape: Lines, Comments: tags("#"),
 			Extract: []Extract{{line, `^(?P<ip>\S+)\s+#\s*(?P<last_reported>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\s+(?P<count>\d+)\s+(?P<id>\d+)`}},
 			Fields:  map[string]string{"subject.addr": "ip", "from": "last_reported"}, Type: "brute-force", Tags: tags("ssh"),
-			Recognise: Recognise{Names: tags("bruteforceblocker*"), Head: tags("# Last Reported")}},
-		Mapping{Name: "bitcash", About: "BitCash, addresses banned for scans", Shape: Lines, Comments: tags("#"),
+			Recognise: Recognise{Names: tags("bruteforceblocker*"), Head: tags("# Last Reported")},
+		},
+		Mapping{
+			Name: "bitcash", About: "BitCash, addresses banned for scans", Shape: Lines, Comments: tags("#"),
 			Extract: []Extract{{line, `^(?P<ip>\S+)\s+#\s+(?P<hostname>\S+)\s+last access (?P<last_access>[\d-]+ [\d:]+)`}},
-			Fields:  map[string]string{"subject.addr": "ip", "from": "last_access"}, Type: "scanner", Recognise: headed("# Bitcash auto-blacklisting")},
-		Mapping{Name: "alienvault-reputation", About: "AlienVault IP reputation", Shape: CSV, Separator: "#",
+			Fields:  map[string]string{"subject.addr": "ip", "from": "last_access"}, Type: "scanner", Recognise: headed("# Bitcash auto-blacklisting"),
+		},
+		Mapping{
+			Name: "alienvault-reputation", About: "AlienVault IP reputation", Shape: CSV, Separator: "#",
 			Columns: tags("ip", "risk", "reliability", "activity", "country", "city", "location", "id"),
 			Several: map[string]string{"activity": ";"},
 			Fields:  map[string]string{"subject.addr": "ip", "subject.cc": "country", "type": "activity"},
 			Values: map[string]map[string]string{"type": {
 				"malicious host": "infected-system", "scanning host": "scanner", "c&c": "c2-server", "spamming": "spam", "malware*": "malware-distribution",
-			}}, Type: "other", Recognise: named2("reputation.data*", "reputation.generic*")},
-		Mapping{Name: "tor-exits", About: "Tor Project, exit nodes with the time each was checked", Shape: Lines,
+			}}, Type: "other", Recognise: named2("reputation.data*", "reputation.generic*"),
+		},
+		Mapping{
+			Name: "tor-exits", About: "Tor Project, exit nodes with the time each was checked", Shape: Lines,
 			Extract:  []Extract{{line, `^ExitAddress (?P<ip>\S+) (?P<checked>[\d-]+ [\d:]+)$`}},
 			LeaveOut: map[string][]string{line: {"ExitNode *", "Published *", "LastStatus *"}},
 			Fields:   map[string]string{"subject.addr": "ip", "from": "checked"}, Type: "other", Tags: tags("tor"),
-			Recognise: Recognise{Names: tags("exit-addresses*"), Head: tags("ExitNode ")}},
-		Mapping{Name: "charles-haley", About: "Charles B. Haley, addresses that guess SSH passwords", Shape: Lines, Comments: tags("#"),
+			Recognise: Recognise{Names: tags("exit-addresses*"), Head: tags("ExitNode ")},
+		},
+		Mapping{
+			Name: "charles-haley", About: "Charles B. Haley, addresses that guess SSH passwords", Shape: Lines, Comments: tags("#"),
 			Extract: []Extract{{line, `^(?:ALL :|sshd:)?\s*(?P<ip>[0-9a-fA-F.:]+)`}}, Fields: map[string]string{"subject.addr": "ip"}, Type: "brute-force", Tags: tags("ssh"),
-			Recognise: named2("ssh_dico_attack*")},
-		Mapping{Name: "stopforumspam", About: "Stop Forum Spam, addresses with reports and the last one", Shape: CSV, Columns: tags("ip", "count", "last_seen"),
-			Fields: map[string]string{"subject.addr": "ip", "from": "last_seen"}, Type: "spam", Recognise: named2("listed_ip*", "stopforumspam*", "stopforum__spam*")},
+			Recognise: named2("ssh_dico_attack*"),
+		},
+		Mapping{
+			Name: "stopforumspam", About: "Stop Forum Spam, addresses with reports and the last one", Shape: CSV, Columns: tags("ip", "count", "last_seen"),
+			Fields: map[string]string{"subject.addr": "ip", "from": "last_seen"}, Type: "spam", Recognise: named2("listed_ip*", "stopforumspam*", "stopforum__spam*"),
+		},
 		Mapping{Name: "stopforumspam-plain", About: "Stop Forum Spam, addresses", Shape: Lines, Fields: map[string]string{"subject": line}, Type: "spam", Recognise: named2("toxic_ip*", "bannedips*")},
-		Mapping{Name: "malwaredomainlist", About: "Malware Domain List", Shape: CSV,
+		Mapping{
+			Name: "malwaredomainlist", About: "Malware Domain List", Shape: CSV,
 			Columns: tags("date", "url", "ip", "reverse", "description", "registrant", "asn", "inactive", "country"), Empty: tags("-"),
 			Extract: []Extract{{"ip", `^(?P<host_path>\d+\.\d+\.\d+\.\d+[:/].*)$`}, {"ip", `^(?P<address>[0-9.]+)$`}},
 			Fields:  map[string]string{"subject.addr": "address", "subject.url": "url|host_path", "subject.asn": "asn", "from": "date"},
-			Type:    "malware-distribution", Time: Time{Layout: tags("%Y/%m/%d_%H:%M")}, Recognise: named2("malwaredomainlist*", "updatescsv*")},
-		Mapping{Name: "dshield-asn", About: "DShield, addresses of an AS that were reported", Shape: CSV, Separator: "tab", Comments: tags("#", "<!--", "SPDX", "-->"),
+			Type:    "malware-distribution", Time: Time{Layout: tags("%Y/%m/%d_%H:%M")}, Recognise: named2("malwaredomainlist*", "updatescsv*"),
+		},
+		Mapping{
+			Name: "dshield-asn", About: "DShield, addresses of an AS that were reported", Shape: CSV, Separator: "tab", Comments: tags("#", "<!--", "SPDX", "-->"),
 			Columns: tags("ip", "reports", "targets", "first_seen", "last_seen", "updated"), ZeroPadded: true, Fields: map[string]string{"subject.addr": "ip", "from": "updated"},
-			Type: "brute-force", Recognise: headed("# asdetailsascii.html")},
+			Type: "brute-force", Recognise: headed("# asdetailsascii.html"),
+		},
 	)
 }
 

@@ -336,6 +336,9 @@ func (s *textSource) csv(line string) error {
 		more := strings.TrimRight(string(s.buf[s.start:s.start+n]), "\r\n")
 		s.fields = s.fields[:0]
 		if s.columns(line + "\n" + more) {
+			if s.header && len(s.fields) > len(s.rec.names) {
+				break // the quote that seems to close is the next row's
+			}
 			s.start += n
 			return nil
 		}
