@@ -319,7 +319,7 @@ func (p *plan) compileKind(f *faults) {
 		}
 		p.kind = report.KindOf(p.Type)
 	}
-	for i, t := range p.Mapping.Tags {
+	for i, t := range p.Tags {
 		if tag := tagWord(t); tag == "" || len(tag) > report.MaxTagBytes {
 			f.bad(fmt.Sprintf("tags[%d]", i), "tags: %q is no tag: 1 to %d bytes of text", t, report.MaxTagBytes)
 		} else {

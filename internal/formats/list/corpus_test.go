@@ -139,13 +139,13 @@ func same(w, g answer) bool {
 	if w.url != g.url && strings.TrimSuffix(w.url, "/") != strings.TrimSuffix(g.url, "/") {
 		return false
 	}
-	if w.subject != g.subject && !(w.subject == "" && w.url != "" && strings.Contains(w.url, g.subject)) {
+	if w.subject != g.subject && (w.subject != "" || w.url == "" || !strings.Contains(w.url, g.subject)) {
 		return false
 	}
-	if w.port != g.port && !(w.port == 0 && strings.Contains(w.url, fmt.Sprint(":", g.port))) {
+	if w.port != g.port && (w.port != 0 || !strings.Contains(w.url, fmt.Sprint(":", g.port))) {
 		return false
 	}
-	if w.domain != g.domain && !(g.domain == "" && strings.Contains(g.url, "//"+w.domain)) && !(w.domain == "" && strings.Contains(w.url, g.domain)) {
+	if w.domain != g.domain && (g.domain != "" || !strings.Contains(g.url, "//"+w.domain)) && (w.domain != "" || !strings.Contains(w.url, g.domain)) {
 		return false
 	}
 	if w.at != g.at && w.at != "" {

@@ -97,7 +97,7 @@ func (p *plan) inFirst(head string) bool {
 
 // header returns the first row of a csv document in lower case. A header that stands in a comment counts too.
 func (p *plan) header(head string) []string {
-	s := &textSource{p: p}
+	s := &textSource{lineReader: newLineReader(strings.NewReader("")), p: p} // lines are judged one by one
 	var commented []string
 	for line := range strings.Lines(strings.TrimPrefix(head, "\ufeff")) {
 		line = strings.TrimSpace(line)

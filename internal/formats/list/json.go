@@ -24,7 +24,6 @@ type jsonSource struct {
 	fuel  *fuel
 	first string
 	stack []level
-	ended bool
 	flat  flattener
 	queue []json.RawMessage // entries of Each not yet yielded
 	outer int               // columns of the record around them
@@ -217,8 +216,7 @@ func (s *jsonSource) down(ways [][]string) error {
 }
 
 func (s *jsonSource) broken(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("the JSON is broken at byte %d: %w", syntax.Offset, err)
 	}
 	if errors.Is(err, io.EOF) {
@@ -284,8 +282,7 @@ func table(text string) (list []json.RawMessage) {
 	for {
 		rec, err := src.next()
 		if rec == nil || err != nil {
-			var bad badRecord
-			if errors.As(err, &bad) {
+			if _, bad := errors.AsType[badRecord](err); bad {
 				continue
 			}
 			return list

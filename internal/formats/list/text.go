@@ -30,7 +30,6 @@ const (
 // record is one row: its columns by name and value. Both are valid until the next record.
 type record struct {
 	names, values []string
-	same          bool // the names are those of the record before
 }
 
 // source yields the records of a document: io.EOF at the end, a badRecord where the next may be good, another error
@@ -317,25 +316,26 @@ func (s *textSource) remark(text string) (value, remark string) {
 	return text, ""
 }
 
-// csv splits a row. One whose quoted value has line ends in it goes on in the next lines.
+// csv splits a row. One whose quoted value has line ends in it goes on in the next lines: up to one with an odd number
+// of quotes, since an even number leaves us inside of the value. So each line is looked at a few times at most, however
+// the document is written.
 func (s *textSource) csv(line string) error {
-	ok := s.columns(line)
-	if ok {
+	if s.columns(line) {
 		return nil
 	}
 	n := 0 // bytes of further lines
-	for len(line)+n < maxLine {
+	for tries := 0; tries < 8 && len(line)+n < maxLine; {
 		end, err := s.lineFrom(n)
 		if err != nil {
 			break // the first line is refused and reading goes on after it
 		}
-		n = end
-		if bytes.IndexByte(s.buf[s.start:s.start+n], '"') < 0 {
+		odd := bytes.Count(s.buf[s.start+n:s.start+end], []byte{'"'})%2 == 1
+		if n = end; !odd {
 			continue
 		}
-		more := strings.TrimRight(string(s.buf[s.start:s.start+n]), "\r\n")
+		tries++
 		s.fields = s.fields[:0]
-		if s.columns(line + "\n" + more) {
+		if s.columns(line + "\n" + strings.TrimRight(string(s.buf[s.start:s.start+n]), "\r\n")) {
 			if s.header && len(s.fields) > len(s.rec.names) {
 				break // the quote that seems to close is the next row's
 			}
@@ -358,20 +358,19 @@ func (s *textSource) columns(row string) bool {
 				return false
 			}
 			s.fields = append(s.fields, value)
-			i := strings.Index(rest, sep)
-			if i < 0 {
+			_, after, more := strings.Cut(rest, sep)
+			if !more {
 				return true
 			}
-			row = rest[i+len(sep):]
+			row = after
 			continue
 		}
-		i := strings.Index(row, sep)
-		if i < 0 {
-			s.fields = append(s.fields, strings.TrimSpace(row))
+		value, after, more := strings.Cut(row, sep)
+		s.fields = append(s.fields, strings.TrimSpace(value))
+		if !more {
 			return true
 		}
-		s.fields = append(s.fields, strings.TrimSpace(row[:i]))
-		row = row[i+len(sep):]
+		row = after
 	}
 	return true
 }

@@ -88,7 +88,7 @@ func zoneOf(s string) (*time.Location, error) {
 		return time.FixedZone("", off), nil
 	}
 	if s == "Local" {
-		return nil, errors.New("Local is another zone on each computer: name it, as Europe/Warsaw")
+		return nil, errors.New("the zone Local is another on each computer: name it, as Europe/Warsaw")
 	}
 	z, err := time.LoadLocation(s)
 	if err != nil {
