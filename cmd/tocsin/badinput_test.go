@@ -44,7 +44,7 @@ func (b *bad) printed() int64 {
 
 const (
 	sendAgain   = ": ask the sender for the file again"
-	known       = "(arf, xarf, shadowserver)"
+	known       = "(arf, xarf, shadowserver, list)"
 	unknownText = "the document is of no format that Tocsin knows " + known + ": name its format if it is one of them, or keep it until its format is added"
 	giantText   = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
 	notText     = `column "banner" holds a NUL byte or bytes that are not UTF-8`

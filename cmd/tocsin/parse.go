@@ -16,20 +16,22 @@ import (
 
 	"tocsin/internal/app"
 	"tocsin/internal/formats"
+	"tocsin/internal/formats/list"
 	"tocsin/internal/report"
 )
 
 func newParse() *cobra.Command {
 	p := &parser{}
 	cmd := &cobra.Command{
-		Use:   "parse [--format NAME] [--strict] FILE...",
+		Use:   "parse [--format NAME] [--map FILE] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
 standard error as FILE:ROW: reason, row 0 being the document itself, when not even its first row could be read. Nothing
 is stored. "-" is standard input; --name gives it the name of the file.
 
 What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
-names that Shadowserver gives its files.`,
+names that Shadowserver gives its files. A public list is named as list/NAME (docs/formats/list.md); --map reads the
+files as a list that FILE describes, as an entry of formats.lists in the config does.`,
 		Example: "  tocsin parse 2026-03-01-scan_telnet-examplenet-asn64500.csv | jq .subject.addr",
 		Args:    atLeastOne("a file to parse"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,6 +43,7 @@ names that Shadowserver gives its files.`,
 		},
 	}
 	cmd.Flags().StringVar(&p.format, "format", "", "read every document as this format instead of detecting it")
+	cmd.Flags().StringVar(&p.mapFile, "map", "", "read every document as the list that this file describes")
 	cmd.Flags().BoolVar(&p.strict, "strict", false, "refuse whatever the format's own specification would refuse")
 	nameFlag(cmd, &p.name)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
@@ -77,6 +80,7 @@ func formatNames() (all []string) {
 type parser struct {
 	format  string
 	name    string // of standard input
+	mapFile string
 	strict  bool
 	in      io.Reader
 	out     *bufio.Writer
@@ -88,8 +92,13 @@ type parser struct {
 }
 
 func (p *parser) run(files []string) error {
-	if err := knownFormat(p.format); err != nil {
-		return err
+	if _, ok := p.tables.Format(p.format); p.format != "" && !ok {
+		return wrongUse("%s", p.tables.NotListed(p.format))
+	}
+	if p.mapFile != "" {
+		if err := p.useMap(); err != nil {
+			return err
+		}
 	}
 	for _, f := range files {
 		if err := p.file(f); err != nil {
@@ -105,6 +114,25 @@ func (p *parser) run(files []string) error {
 	case p.bad:
 		return refused()
 	}
+	return nil
+}
+
+// useMap takes the list that the operator describes as the format of every file.
+func (p *parser) useMap() error {
+	if p.format != "" {
+		return wrongUse("--format and --map both say what the files are: leave one out")
+	}
+	m, err := app.LoadMap(p.mapFile)
+	if faults, ok := errors.AsType[*app.ConfigError](err); ok {
+		return wrongUse("%s", faults)
+	}
+	if err != nil {
+		return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(p.mapFile), app.Reason(err)))
+	}
+	if p.tables.Lists, err = list.New([]list.Mapping{m}); err != nil {
+		return wrongUse("%v", err)
+	}
+	p.format = list.Format + "/" + m.Name
 	return nil
 }
 

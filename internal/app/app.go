@@ -67,7 +67,7 @@ func (a *App) build(ctx context.Context) error {
 	if err := ensureKeys(a.data.Sub("keys"), a.now()); err != nil {
 		return err
 	}
-	if a.formats, err = LoadTables(a.data.Dir); err != nil {
+	if a.formats, err = LoadTables(a.data.Dir, &a.cfg.Formats); err != nil {
 		return err
 	}
 	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil { //nolint:contextcheck // tables are read in a second, and nothing works without them

@@ -34,6 +34,7 @@ type Config struct {
 
 	Network   network.Config  `yaml:"network"`
 	Intake    intake.Config   `yaml:"intake"`
+	Formats   formats.Config  `yaml:"formats"`
 	Incident  incident.Config `yaml:"incident"`
 	Retention Retention       `yaml:"retention"`
 	Store     store.Config    `yaml:"store"`
@@ -106,7 +107,7 @@ func (c *Config) Validate() error {
 	if _, err := ParseLevel(c.LogLevel); err != nil {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
-	errs = append(errs, c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
+	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.Store.Validate(), c.Stream.Validate())
 	return errors.Join(errs...)
 }

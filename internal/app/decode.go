@@ -71,7 +71,7 @@ type place struct {
 func (d *decoder) at(key string, line int) { d.places[key] = place{line, len(d.places)} }
 
 // decode reads text over cfg. What is left out, or null, keeps its default.
-func decode(text []byte, cfg *Config) *decoder {
+func decode[T any](text []byte, cfg *T) *decoder {
 	d := &decoder{places: map[string]place{}}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -192,6 +192,9 @@ func (d *decoder) table(v reflect.Value, n ast.Node, key string) {
 	if !ok {
 		d.bad(n, key, "%s holds names and values: write each on a line of its own, as name: value", key)
 		return
+	}
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
 	}
 	for it := pairs.MapRange(); it.Next(); {
 		name := it.Key().GetToken().Value

@@ -66,6 +66,10 @@ type Networks interface {
 	// until the next call; the caller does not change it. The address is the zero Addr where the subject is none. The
 	// report's number decides nothing that config or tables do.
 	Whose(a netip.Addr, reported uint32) *report.Holder
+
+	// WhosePrefix is Whose for a whole network: the holder of the most specific prefix that covers all of it. One that
+	// is known only in part has none.
+	WhosePrefix(p netip.Prefix, reported uint32) *report.Holder
 }
 
 // Store keeps what the desk made of a report.

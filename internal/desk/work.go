@@ -168,7 +168,12 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	holder := w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
+	var holder *report.Holder
+	if e.Subject.Prefix.IsValid() {
+		holder = w.networks.WhosePrefix(e.Subject.Prefix, e.Subject.ASN)
+	} else {
+		holder = w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
+	}
 	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
 	return nil
 }

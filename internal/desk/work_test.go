@@ -113,7 +113,10 @@ func (o originals) Original(_ context.Context, id report.ID) (io.ReadCloser, err
 
 type nobody struct{}
 
+func (nobody) WhosePrefix(netip.Prefix, uint32) *report.Holder { return &report.Holder{} }
+
 func (nobody) Whose(netip.Addr, uint32) *report.Holder { return &report.Holder{} }
+
 
 // bench is a desk at work.
 func bench(t *testing.T) (*desk.Desk, *memory, originals) {

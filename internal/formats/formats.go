@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/list"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
 	"tocsin/internal/report"
@@ -41,6 +42,7 @@ const HeadBytes = 64 << 10
 // Tables is what the formats look up while parsing. The zero value works: the facts compiled in.
 type Tables struct {
 	Shadowserver shadowserver.Tables
+	Lists        list.Tables
 }
 
 // List returns every format, in the order in which they are asked whether a document is theirs.
@@ -49,11 +51,16 @@ func (t Tables) List() []Format {
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
+		{list.Format, list.Spec, t.Lists.Detect, t.Lists.Parse, nil}, // last: a list says the least of itself
 	}
 }
 
-// Format returns the format of that name.
+// Format returns the format of that name: one of List, or one list as list/NAME.
 func (t Tables) Format(name string) (Format, bool) {
+	if of, ok := strings.CutPrefix(name, list.Format+"/"); ok {
+		l, ok := t.Lists.List(of)
+		return Format{list.Format, list.Spec, l.Detect, l.Parse, nil}, ok
+	}
 	for _, f := range t.List() {
 		if f.Name == name {
 			return f, true
@@ -62,7 +69,7 @@ func (t Tables) Format(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names lists the formats as a sentence can: "arf, xarf, shadowserver".
+// Names lists the formats as a sentence can: "arf, xarf, shadowserver, list".
 func (t Tables) Names() string {
 	list := t.List()
 	names := make([]string, len(list))

@@ -1,6 +1,7 @@
 package shadowserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,9 @@ func (p *parser) read(fields []string) error {
 	}
 	if e.From.IsZero() {
 		return fmt.Errorf("the row has no time in column \"timestamp\"")
+	}
+	if s := &e.Subject; !s.Addr.IsValid() && s.Domain == "" && s.URL == "" { // the AS number alone is no finding
+		return errors.New("the row names no address, domain or URL")
 	}
 	if e.Subject.Proto == "" {
 		e.Subject.Proto = p.plan.proto

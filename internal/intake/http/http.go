@@ -164,7 +164,7 @@ func (h *Handler) delivery(r *http.Request, reporter string) (intake.Delivery, e
 	q := r.URL.Query()
 	d.Format = q.Get("format")
 	if d.Format != "" && !slices.Contains(h.formats, d.Format) {
-		return d, problem(http.StatusBadRequest, "there is no such format: leave format out to have it detected, or write one of "+strings.Join(h.formats, ", "))
+		return d, problem(http.StatusBadRequest, "there is no such format: leave format out to have it detected, or write one of "+offered(h.formats))
 	}
 	d.Name = q.Get("name")
 	if d.Name == "" {
@@ -332,4 +332,13 @@ func write(w http.ResponseWriter, status int, contentType string, v any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n')) // the sender is gone: it will ask again
+}
+
+// offered names the formats for a sentence; lists, which are many, by their form alone.
+func offered(formats []string) string {
+	plain := slices.DeleteFunc(slices.Clone(formats), func(f string) bool { return strings.Contains(f, "/") })
+	if len(plain) < len(formats) {
+		plain = append(plain, "list/NAME")
+	}
+	return strings.Join(plain, ", ")
 }
