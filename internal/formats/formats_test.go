@@ -262,7 +262,7 @@ func TestParseUnknown(t *testing.T) {
 		{"PDF", "%PDF-1.7\n", "is a PDF, which Tocsin does not open"},
 		{"7z", "7z\xbc\xaf\x27\x1c", "is a 7z archive"},
 		{"UTF-16", "\xff\xfet\x00", "is text in UTF-16"},
-		{"deep JSON", strings.Repeat("[", 10000), "of no format that Tocsin knows"},
+		{"deep JSON", strings.Repeat("[", 10000), "stand inside each other more than 64 deep"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := render(t, tables.Parse(report.Document{Reader: strings.NewReader(c.input), Received: received}))
