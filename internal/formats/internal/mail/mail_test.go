@@ -156,3 +156,19 @@ func BenchmarkBase64(b *testing.B) {
 		}
 	}
 }
+
+func TestUnarmour(t *testing.T) {
+	const message = "before\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\none\r\n- -----\n- - two\n- From three\n" +
+		"-----BEGIN PGP SIGNATURE-----\nVersion: x\n\nAAAA\n-----END PGP SIGNATURE-----\nafter\n"
+	for in, want := range map[string]string{
+		"":           "",
+		"- one\n":    "- one\n",
+		message:      "before\none\r\n-----\n- two\nFrom three\n",
+		message[:55]: "before\n",
+		message[:len("before\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\none\r\n- --")]: "before\none\r\n--",
+	} {
+		if got := string(mail.Unarmour([]byte(in))); got != want {
+			t.Errorf("Unarmour(%q) = %q, want %q", in, got, want)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package arf
+package mail
 
 import (
 	"fmt"
@@ -20,9 +20,9 @@ var months = map[string]time.Month{
 	"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
 }
 
-// parseDate reads a date of RFC 5322 §3.3 with the obsolete forms of §4.3. The day of the week is not looked at:
+// ParseDate reads a date of RFC 5322 §3.3 with the obsolete forms of §4.3. The day of the week is not looked at:
 // it is often wrong. A date as RFC 3339 has it is read as well.
-func parseDate(s string) (time.Time, error) {
+func ParseDate(s string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(s)); err == nil {
 		return t.UTC(), nil
 	}
@@ -118,4 +118,11 @@ func withoutComments(s string) string {
 		}
 	}
 	return b.String()
+}
+
+func quote(s string) string {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return strconv.Quote(s)
 }
