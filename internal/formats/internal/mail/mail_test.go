@@ -164,7 +164,7 @@ func TestUnarmour(t *testing.T) {
 		"":           "",
 		"- one\n":    "- one\n",
 		message:      "before\none\r\n-----\n- two\nFrom three\n",
-		message[:55]: "before\n",
+		message[:54]: "before\n",
 		message[:len("before\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\none\r\n- --")]: "before\none\r\n--",
 	} {
 		if got := string(mail.Unarmour([]byte(in))); got != want {
