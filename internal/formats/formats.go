@@ -12,6 +12,7 @@ import (
 	"tocsin/internal/formats/arf"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
+	"tocsin/internal/formats/xarfmail"
 	"tocsin/internal/report"
 )
 
@@ -48,6 +49,7 @@ func (t Tables) List() []Format {
 	return []Format{
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
+		{"xarfmail", xarfmail.Spec, xarfmail.Detect, xarfmail.Parse, xarfmail.Redact},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
 	}
 }
