@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"tocsin/internal/formats/internal/mail"
 	"tocsin/internal/report"
@@ -85,7 +84,7 @@ func (r *reading) date() string {
 	if s == "" {
 		return "the X-ARF report has no Date"
 	}
-	t, zoned, ok := readTime(s)
+	t, zoned, ok := mail.ReadTime(s)
 	if !ok {
 		return "Date " + quote(s) + " is no date: write it as RFC 3339 has it"
 	}
@@ -94,45 +93,6 @@ func (r *reading) date() string {
 	}
 	r.event.From, *used = t, true
 	return ""
-}
-
-func readTime(s string) (t time.Time, zoned, ok bool) {
-	for _, layout := range [...]string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 -07:00", "2006-01-02T15:04:05-0700"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), true, true
-		}
-	}
-	for _, layout := range [...]string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 GMT"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true, true
-		}
-	}
-	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, false, true
-		}
-	}
-	f := strings.Fields(s)
-	if len(f) > 0 && len(f[0]) >= 3 && !isMonth(f[0]) && f[0][0] > '9' {
-		f = f[1:] // the day of the week
-	}
-	if len(f) >= 4 && isMonth(f[0]) {
-		f[0], f[1] = strings.TrimSuffix(f[1], ","), f[0]                 // "Feb 3 2014 02:13:35 +0100"
-		if strings.Contains(f[2], ":") && !strings.Contains(f[3], ":") { // ctime: "Feb 3 02:13:35 2014"
-			f[2], f[3] = f[3], f[2]
-		}
-		s = strings.Join(f, " ")
-	}
-	t, err := mail.ParseDate(s)
-	return t, len(f) > 4 || strings.ContainsAny(s, "Zz+"), err == nil
-}
-
-func isMonth(s string) bool {
-	if len(s) < 3 {
-		return false
-	}
-	i := strings.Index("janfebmaraprmayjunjulaugsepoctnovdec", strings.ToLower(s[:3]))
-	return i >= 0 && i%3 == 0
 }
 
 // source reads Source by what it is; Source-Type only says what the sender thinks that it is.
