@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"tocsin/internal/formats/acns"
 	"tocsin/internal/formats/arf"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
@@ -50,6 +51,7 @@ func (t Tables) List() []Format {
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
 		{"xarfmail", xarfmail.Spec, xarfmail.Detect, xarfmail.Parse, xarfmail.Redact},
+		{"acns", acns.Spec, acns.Detect, acns.Parse, acns.Redact},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
 	}
 }
