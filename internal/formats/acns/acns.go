@@ -137,12 +137,13 @@ func notices(text []byte) (all []notice, err error) {
 		text = text[i:]
 		n := notice{line: line}
 		end := bytes.Index(text, []byte("</"+name))
-		switch close := -1; {
+		switch {
 		case end >= 0:
-			if close = bytes.IndexByte(text[end:], '>'); close < 0 {
-				close = len(text) - end - 1
+			last := bytes.IndexByte(text[end:], '>')
+			if last < 0 {
+				last = len(text) - end - 1
 			}
-			n.xml = text[:end+close+1]
+			n.xml = text[:end+last+1]
 		case emptyElement(text):
 			n.xml = text[:bytes.IndexByte(text, '>')+1]
 		default:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -121,12 +122,7 @@ func (w *wire) name(e *report.Event) {
 	typ, _ := w.get("source.type")
 	protocol, _ := w.get("source.subtype.protocol", "source.protocol")
 	tag := func(s string) {
-		if s = slug(s); s != "" {
-			for _, have := range e.Tags {
-				if have == s {
-					return
-				}
-			}
+		if s = slug(s); s != "" && !slices.Contains(e.Tags, s) {
 			e.Tags = append(e.Tags, s)
 		}
 	}
