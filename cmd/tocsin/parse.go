@@ -14,19 +14,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/formats"
+	"tocsin/internal/formats/intelmq"
 	"tocsin/internal/report"
 )
 
 func newParse() *cobra.Command {
 	p := &parser{}
 	cmd := &cobra.Command{
-		Use:   "parse [--format NAME] [--strict] FILE...",
+		Use:   "parse [--format NAME] [--as json|intelmq] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
 standard error as FILE:ROW: reason, row 0 being the document itself. "-" is standard input. Nothing is stored.
 
 What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
-names that Shadowserver gives its files.`,
+names that Shadowserver gives its files. With --as intelmq the events are written for IntelMQ's JSON parser.`,
 		Example: "  tocsin parse 2026-03-01-scan_telnet-examplenet-asn64500.csv | jq .subject.addr",
 		Args:    atLeastOne("a file to parse"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,9 +37,17 @@ names that Shadowserver gives its files.`,
 	}
 	cmd.Flags().StringVar(&p.format, "format", "", "read every document as this format instead of detecting it")
 	cmd.Flags().BoolVar(&p.strict, "strict", false, "refuse whatever the format's own specification would refuse")
+	cmd.Flags().StringVar(&p.as, "as", asJSON, "write the events as json, which is Tocsin's own, or as intelmq")
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{asJSON, asIntelMQ}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// What parse writes.
+const (
+	asJSON    = "json"
+	asIntelMQ = "intelmq"
+)
 
 func formatNames() (all []string) {
 	for _, f := range (formats.Tables{}).List() {
@@ -58,6 +67,7 @@ func atLeastOne(what string) cobra.PositionalArgs {
 
 type parser struct {
 	format  string
+	as      string
 	strict  bool
 	in      io.Reader
 	out     *bufio.Writer
@@ -71,6 +81,9 @@ type parser struct {
 func (p *parser) run(files []string) error {
 	if _, ok := p.tables.Format(p.format); p.format != "" && !ok {
 		return wrongUse("%q is no format that Tocsin reads: name one of %s", p.format, strings.Join(formatNames(), ", "))
+	}
+	if p.as != asJSON && p.as != asIntelMQ {
+		return wrongUse("%q is no format that events are written in: name json or intelmq", p.as)
 	}
 	for _, f := range files {
 		if err := p.file(f); err != nil {
@@ -126,13 +139,28 @@ func (p *parser) file(path string) error {
 				p.refuse(name, err)
 				continue
 			}
-			p.line = append(e.AppendJSON(p.line[:0]), '\n')
-			if _, err := p.out.Write(p.line); err != nil {
+			if err := p.write(&e); err != nil {
 				return fmt.Errorf("write events: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+func (p *parser) write(e *report.Event) error {
+	line := p.line[:0]
+	if p.as == asIntelMQ {
+		text, err := intelmq.Encode(e)
+		if err != nil {
+			return err
+		}
+		line = append(line, text...)
+	} else {
+		line = e.AppendJSON(line)
+	}
+	p.line = append(line, '\n')
+	_, err := p.out.Write(p.line)
+	return err
 }
 
 func (p *parser) refuse(name string, err error) {

@@ -11,6 +11,7 @@ import (
 
 	"tocsin/internal/formats/acns"
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/intelmq"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
 	"tocsin/internal/formats/xarfmail"
@@ -52,6 +53,7 @@ func (t Tables) List() []Format {
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
 		{"xarfmail", xarfmail.Spec, xarfmail.Detect, xarfmail.Parse, xarfmail.Redact},
 		{"acns", acns.Spec, acns.Detect, acns.Parse, acns.Redact},
+		{"intelmq", intelmq.Spec, intelmq.Detect, intelmq.Parse, nil},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
 	}
 }
