@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/bench"
+	"tocsin/internal/store"
 )
 
 func newBench() *cobra.Command {
@@ -18,7 +19,7 @@ func newBench() *cobra.Command {
 		Long: `Bench writes reports of 20 types and an address table of 500,000 prefixes, imports them through the same code as
 tocsin import, durable, into a fresh data directory, and says how fast it was. The time counts from the first byte
 read to the last commit.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	cmd.Flags().IntVar(&opt.Events, "events", opt.Events, "rows to generate")
 	cmd.Flags().StringVar(&opt.Dir, "data", "", "folder to work in; it must be empty and stays (default: a temporary one that is removed)")
@@ -28,6 +29,9 @@ read to the last commit.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if opt.Events < 1000 {
 			return wrongUse("--events %d is too few to measure: write 1000 or more", opt.Events)
+		}
+		if db := (store.Config{URL: opt.StoreURL}); db.Validate() != nil {
+			return wrongUse("--store %q is no PostgreSQL database: write postgres://user@host/database", opt.StoreURL)
 		}
 		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress = bar.set

@@ -39,7 +39,7 @@ type App struct {
 	desk     *desk.Desk
 	channels channels
 	ready    atomic.Bool
-	listener net.Listener // nil until Listen
+	listener net.Listener // nil until it listens
 }
 
 // workers is how many reports are in hand at once. Two of them are read at a time (desk); the others wait for their
@@ -57,6 +57,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time
 }
 
 func (a *App) build(ctx context.Context) error {
+	for _, w := range a.cfg.Warnings() {
+		a.log.Warn("the config will hardly do what was meant", "reason", w)
+	}
 	var err error
 	if a.data, err = OpenData(a.cfg.Data); err != nil {
 		return err

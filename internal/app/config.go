@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 
@@ -54,6 +53,9 @@ const FileName = "tocsin.yaml"
 
 // LoadData returns the config of a data directory: its tocsin.yaml, or the defaults where there is none.
 func LoadData(dir string) (Config, error) {
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		return Config{}, fmt.Errorf("%s is a file, no data directory: name a directory with --data", report.Printable(dir))
+	}
 	cfg, err := Load(filepath.Join(dir, FileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Defaults(dir), nil
@@ -66,10 +68,15 @@ func LoadData(dir string) (Config, error) {
 func Load(path string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read config: %w", err)
+		return Config{}, fmt.Errorf("cannot read %s: %w", report.Printable(path), Reason(err))
 	}
+	return Parse(b, path)
+}
+
+// Parse reads the text of a config file that stands, or will stand, at path: see Load.
+func Parse(text []byte, path string) (Config, error) {
 	cfg := Defaults("")
-	d := decode(b, &cfg)
+	d := decode(text, &cfg)
 	if cfg.Data == "" {
 		cfg.Data = filepath.Dir(path)
 	} else if !filepath.IsAbs(cfg.Data) {
@@ -92,8 +99,8 @@ func Load(path string) (Config, error) {
 func (c *Config) Validate() error {
 	var errs []error
 	if c.Listen != "off" {
-		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("%q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
+		if err := CheckAddr(c.Listen); err != nil {
+			errs = append(errs, &report.FieldError{Field: "listen", Rule: err.Error() + ", or off"})
 		}
 	}
 	if _, err := ParseLevel(c.LogLevel); err != nil {
@@ -103,6 +110,9 @@ func (c *Config) Validate() error {
 		c.Store.Validate(), c.Stream.Validate())
 	return errors.Join(errs...)
 }
+
+// Warnings says, a sentence each, what in a valid config will hardly do what was meant.
+func (c *Config) Warnings() []string { return c.Network.Warnings() }
 
 // DropFolder is where files are dropped for a running node: as the config says, else the folder drop in the data
 // directory.

@@ -27,11 +27,11 @@ func LoadTables(dir string) (formats.Tables, error) {
 		return t, nil
 	}
 	if err != nil {
-		return t, fmt.Errorf("read Shadowserver's table of report types: %w", err)
+		return t, fmt.Errorf("cannot read %s: %w", report.Printable(filepath.Join(dir, ShadowserverTable)), Reason(err))
 	}
 	defer f.Close()
 	if t.Shadowserver, err = shadowserver.LoadTables(f); err != nil {
-		return t, fmt.Errorf("read Shadowserver's table of report types %s: %w", f.Name(), err)
+		return t, fmt.Errorf("%s cannot take over from the table of report types that is built in, put Shadowserver's file there again or remove it: %w", report.Printable(f.Name()), err)
 	}
 	return t, nil
 }
@@ -54,7 +54,7 @@ func (a *App) open(doc report.Document, format string) iter.Seq2[desk.Document, 
 	}
 	return func(yield func(desk.Document, error) bool) {
 		for m, err := range members {
-			d := desk.Document{Index: m.Index, Name: m.Name, Format: m.Format.Name}
+			d := desk.Document{Index: m.Index, Name: m.Name, Format: m.Format.Name, Mail: m.Mail}
 			if err == nil {
 				d.Events = m.Events()
 			}

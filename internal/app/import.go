@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -24,7 +25,9 @@ type Summary struct {
 	Duplicates       int64   `json:"duplicates"` // of these, already worked or quarantined
 	Events           int64   `json:"events"`
 	Repeats          int64   `json:"repeats"`
-	Rejected         int64   `json:"rejected"` // rows; a refused document counts 1
+	Rejected         int64   `json:"rejected"`  // rows; a refused document counts 1
+	Waiting          int64   `json:"waiting"`   // reports that are mails in no known format, for a person
+	SetAside         int64   `json:"set_aside"` // reports that are bounces, auto-replies, spam
 	IncidentsNew     int64   `json:"incidents_new"`
 	IncidentsUpdated int64   `json:"incidents_updated"`
 	LinesUnique      int64   `json:"lines_unique"`
@@ -43,6 +46,8 @@ func (s *Summary) Add(o Summary) {
 	s.Events += o.Events
 	s.Repeats += o.Repeats
 	s.Rejected += o.Rejected
+	s.Waiting += o.Waiting
+	s.SetAside += o.SetAside
 	s.IncidentsNew += o.IncidentsNew
 	s.IncidentsUpdated += o.IncidentsUpdated
 	s.LinesUnique += o.LinesUnique
@@ -55,6 +60,9 @@ type ImportOptions struct {
 	Reporter string                    // empty: by the sources of the config, by the format found
 	Format   string                    // empty: detected
 	Progress func(accepted, all int64) // bytes; may be nil
+
+	Stdin     io.Reader // one more document; may be nil. It is read to its end before the files
+	StdinName string    // its file name; may be empty
 
 	// Unreadable is told of each file or folder that cannot be read: one sentence that names it. The rest goes on. It
 	// may be called from several goroutines; nil leaves them out in silence.
@@ -136,6 +144,11 @@ func (im *importer) run(ctx context.Context, paths []string) error {
 func (im *importer) accept(ctx context.Context, paths []string) error {
 	g, accepting := errgroup.WithContext(ctx)
 	g.SetLimit(acceptors)
+	if im.opt.Stdin != nil {
+		if err := im.stdin(accepting); err != nil {
+			return err
+		}
+	}
 	for file, err := range intake.Files(accepting, paths, nil) {
 		if accepting.Err() != nil {
 			break
@@ -169,15 +182,64 @@ func (im *importer) unreadable(err error) {
 // file makes one file durable, and closes it.
 func (im *importer) file(ctx context.Context, file intake.File, f *os.File) error {
 	defer f.Close()
-	got, err := im.app.channels.door.Accept(ctx, intake.Delivery{
-		Channel: intake.ChannelImport, Reporter: im.opt.Reporter, Name: file.Name(), Format: im.opt.Format,
-	}, f)
+	err := im.keep(ctx, file.Name(), file.Info.Size(), f)
 	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == f.Name() { // the file's own disk, not ours
 		im.unreadable(fmt.Errorf("%s: %w", report.Printable(file.Path), pe.Err))
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", report.Printable(file.Path), err)
+	}
+	return nil
+}
+
+// stdin makes what comes on standard input durable. It lies in the spool meanwhile, because it may be read twice.
+func (im *importer) stdin(ctx context.Context) error {
+	f, err := os.CreateTemp(im.app.data.Sub("spool"), "stdin-*")
+	if err != nil {
+		return fmt.Errorf("keep standard input: %w", Reason(err))
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil { // so that a crash leaves nothing
+		return fmt.Errorf("keep standard input: %w", Reason(err))
+	}
+	size, err := io.Copy(f, canceled{ctx, im.opt.Stdin})
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("keep standard input: %w", Reason(err))
+	}
+	im.mu.Lock()
+	im.all += size
+	im.mu.Unlock()
+	if err := im.keep(ctx, im.opt.StdinName, size, f); err != nil {
+		return fmt.Errorf("keep standard input: %w", err)
+	}
+	return nil
+}
+
+// canceled reads on until ctx ends.
+type canceled struct {
+	ctx context.Context //nolint:containedctx // io.Copy passes none, and this lives for one call of it
+	io.Reader
+}
+
+// Read reads on.
+func (c canceled) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
+}
+
+// keep makes one document durable, and counts it.
+func (im *importer) keep(ctx context.Context, name string, size int64, r io.ReadSeeker) error {
+	got, err := im.app.channels.door.Accept(ctx, intake.Delivery{
+		Channel: intake.ChannelImport, Reporter: im.opt.Reporter, Name: name, Format: im.opt.Format,
+	}, r)
+	if err != nil {
+		return err
 	}
 	duplicate, err := im.duplicate(ctx, got)
 	if err != nil {
@@ -189,7 +251,7 @@ func (im *importer) file(ctx context.Context, file intake.File, f *os.File) erro
 	if duplicate {
 		im.sum.Duplicates++
 	}
-	im.accepted += file.Info.Size()
+	im.accepted += size
 	if im.opt.Progress != nil {
 		im.opt.Progress(im.accepted, im.all)
 	}
@@ -267,6 +329,12 @@ func (im *importer) work(ctx context.Context, it stream.Item) error {
 	im.sum.Events += res.Events
 	im.sum.Repeats += res.Repeats
 	im.sum.Rejected += res.Refused
+	switch res.Letter {
+	case report.StateWaiting:
+		im.sum.Waiting++
+	case report.StateAside:
+		im.sum.SetAside++
+	}
 	im.last = time.Now()
 	if im.done++; im.worked != nil {
 		im.worked(im.done, im.all)

@@ -20,6 +20,7 @@ import (
 
 	"tocsin/internal/app"
 	"tocsin/internal/network"
+	"tocsin/internal/report"
 	"tocsin/internal/world"
 )
 
@@ -92,7 +93,7 @@ func measure(ctx context.Context, a *app.App, reports string, opt Options) (app.
 	if opt.CPUProfile != "" {
 		f, err := os.Create(opt.CPUProfile)
 		if err != nil {
-			return app.Summary{}, 0, fmt.Errorf("write CPU profile: %w", err)
+			return app.Summary{}, 0, fmt.Errorf("cannot write the CPU profile %s: %w", report.Printable(opt.CPUProfile), app.Reason(err))
 		}
 		defer f.Close()
 		if err := pprof.StartCPUProfile(f); err != nil {
@@ -111,10 +112,14 @@ func workDir(dir string) (path string, cleanup func(), err error) {
 		return path, func() { _ = os.RemoveAll(path) }, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", nil, fmt.Errorf("make %s: %w", dir, err)
+		return "", nil, fmt.Errorf("cannot make %s: %w", report.Printable(dir), app.Reason(err))
 	}
-	if inside, err := os.ReadDir(dir); err != nil || len(inside) > 0 {
-		return "", nil, errors.Join(err, fmt.Errorf("%s is not empty: name an empty folder, so that every run begins alike", dir))
+	inside, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot read %s: %w", report.Printable(dir), app.Reason(err))
+	}
+	if len(inside) > 0 {
+		return "", nil, fmt.Errorf("%s is not empty: name an empty folder, so that every run begins alike", report.Printable(dir))
 	}
 	return dir, func() {}, nil
 }

@@ -150,7 +150,12 @@ func (b *builder) finish(c *Chunk, source int32) error {
 		return err
 	}
 	c.FromRow, c.ToRow = b.from, b.to
-	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, len(b.refusals)
+	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, 0
+	for i := range b.refusals {
+		if !b.refusals[i].Letter {
+			c.Refused++
+		}
+	}
 	c.Touches = touches
 	for w, micros := range b.newest {
 		w.Micros = micros

@@ -31,6 +31,9 @@ type Chunk struct {
 	Newest     []Newest
 	Final      bool // nothing of this report and generation follows
 	Documents  int  // how many documents the report holds; known when Final
+
+	Mail   *report.Mail   // first mail in the report; nil where there is none; known when Final
+	Letter *report.Letter // where the report is for a person, or for nobody; known when Final
 }
 
 // Newest is the newest event time of a feed for a network: its watermark.
@@ -50,11 +53,12 @@ func seqOf(document int, start int64) int64 { return int64(document)*maxRows + s
 // Refusal is one row that could not be used.
 type Refusal struct {
 	Document int    `json:"document,omitempty"`
-	Row      int64  `json:"row,omitempty"`   // 0 is the document, or what follows After
-	After    int64  `json:"after,omitempty"` // last row read before a document failed
-	Rest     bool   `json:"rest,omitempty"`  // what follows After, and all documents that follow Document
-	Name     string `json:"name,omitempty"`  // the document's name, where the store adds it; personal
-	Reason   string `json:"reason"`          // personal: may quote the value that is wrong
+	Row      int64  `json:"row,omitempty"`    // 0 is the document, or what follows After
+	After    int64  `json:"after,omitempty"`  // last row read before a document failed
+	Rest     bool   `json:"rest,omitempty"`   // what follows After, and all documents that follow Document
+	Letter   bool   `json:"letter,omitempty"` // no fault: a mail in no format, which a later program may read
+	Name     string `json:"name,omitempty"`   // the document's name, where the store adds it; personal
+	Reason   string `json:"reason"`           // personal: may quote the value that is wrong
 }
 
 // EncodeRefusals packs refusals for the store.

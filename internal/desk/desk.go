@@ -23,7 +23,8 @@ const ChunkRows = 20_000
 // Desk works reports. Run has to be running while Work is called; Work may be called from several goroutines.
 type Desk struct {
 	// Open undoes containers and yields what is inside a report, in an order that the bytes decide. An error is a
-	// *report.RowError with Row 0; the Document beside it says what cannot be opened.
+	// *report.RowError with Row 0, and the Document beside it says what cannot be opened; or a *report.Letter for a mail
+	// that is in no format.
 	Open func(doc report.Document, format string) iter.Seq2[Document, error]
 
 	// Networks returns the address tables in force, for one goroutine. It is asked for each chunk, so that a chunk is
@@ -46,6 +47,7 @@ type Document struct {
 	Index  int    // among all things inside the report: the same bytes give the same number
 	Name   string // with the path inside its containers; personal
 	Format string
+	Mail   *report.Mail                   // the mail that it is or came in; nil where it is none
 	Events iter.Seq2[report.Event, error] // valid events, and a *report.RowError for each bad row
 }
 
@@ -57,8 +59,10 @@ type Originals interface {
 
 // Networks says whose an address is.
 type Networks interface {
-	// Lookup returns the holder of an address, never nil, valid until the next call; the caller does not change it.
-	Lookup(a netip.Addr) *report.Holder
+	// Whose returns the holder of an address about which a report names an AS number (0 when none), never nil, valid
+	// until the next call; the caller does not change it. The address is the zero Addr where the subject is none. The
+	// report's number decides nothing that config or tables do.
+	Whose(a netip.Addr, reported uint32) *report.Holder
 }
 
 // Store keeps what the desk made of a report.
@@ -69,6 +73,9 @@ type Store interface {
 	// Names returns the store's numbers for names of reporters and feeds, making those that are new. The number of a
 	// name never changes.
 	Names(ctx context.Context, names ...string) ([]int32, error)
+
+	// Blocked reports whether a person wants nothing more from an author of mails.
+	Blocked(ctx context.Context, from string) (bool, error)
 
 	// Commit stores chunks with all that they touch in one transaction: all of it or nothing. A chunk that is already
 	// there (same report, generation and seq) is skipped with everything that it touches. ErrPoison says that what one
@@ -93,6 +100,7 @@ var ErrPoison = errors.New("the database cannot hold what this report says: the 
 // Result is what became of a report.
 type Result struct {
 	DuplicateOf report.ID
+	Letter      report.State // StateWaiting or StateAside for a mail in no format, else empty
 	Events      int64
 	Repeats     int64
 	Refused     int64

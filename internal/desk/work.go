@@ -24,6 +24,8 @@ type work struct {
 	feeds      map[string]int32
 	result     Result
 	original   *source
+	mail       *report.Mail
+	letter     *report.Letter
 
 	document int
 	name     string
@@ -79,7 +81,11 @@ func (w *work) read() error {
 	outer := report.Document{Reader: w.original, Name: w.report.Name, Received: w.report.ReceivedAt}
 	for doc, err := range w.desk.Open(outer, w.report.Format) {
 		w.begin(&doc)
-		if err == nil {
+		if letter, ok := errors.AsType[*report.Letter](err); ok {
+			if err := w.put(letter, doc.Mail); err != nil {
+				return err
+			}
+		} else if err == nil {
 			err = w.readDocument(doc.Events)
 		} else if refused := w.refuse(err); refused != nil {
 			return refused
@@ -101,12 +107,16 @@ func (w *work) begin(doc *Document) {
 	w.done = w.known.Done[w.document]
 	w.before = refusedOf(w.known.Refusals, w.document)
 	w.result.Documents++
+	if w.mail == nil {
+		w.mail = doc.Mail
+	}
 }
 
 // stopped tells an error that ends the work from a report's own faults, which are stored as refusals.
 func (w *work) stopped(err error) error {
 	var row *report.RowError
-	if err == nil || errors.As(err, &row) {
+	var letter *report.Letter
+	if err == nil || errors.As(err, &row) || errors.As(err, &letter) {
 		return context.Cause(w.ctx)
 	}
 	return err
@@ -158,15 +168,10 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	holder := &noHolder
-	if e.Subject.Addr.IsValid() {
-		holder = w.networks.Lookup(e.Subject.Addr)
-	}
+	holder := w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
 	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
 	return nil
 }
-
-var noHolder report.Holder // of a subject that is no address
 
 // takes reports whether a row belongs to this generation: all rows to the first, rows refused before to a replay.
 func (w *work) takes(row int64) bool { return w.generation == 0 || w.before.has(row) }
@@ -270,6 +275,7 @@ func (w *work) finish() error {
 		w.pending = w.chunk(seqOf(w.document+1, 0))
 	}
 	w.pending.Final, w.pending.Documents = true, w.result.Documents
+	w.pending.Mail, w.pending.Letter = w.mail, w.letter
 	return w.submit(w.pending)
 }
 

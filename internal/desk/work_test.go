@@ -54,6 +54,10 @@ func (m *memory) Names(_ context.Context, names ...string) ([]int32, error) {
 	return make([]int32, len(names)), nil
 }
 
+func (m *memory) Blocked(_ context.Context, from string) (bool, error) {
+	return from == "blocked@example.net", nil
+}
+
 func (m *memory) Commit(_ context.Context, chunks []*desk.Chunk) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +113,7 @@ func (o originals) Original(_ context.Context, id report.ID) (io.ReadCloser, err
 
 type nobody struct{}
 
-func (nobody) Lookup(netip.Addr) *report.Holder { return &report.Holder{} }
+func (nobody) Whose(netip.Addr, uint32) *report.Holder { return &report.Holder{} }
 
 // bench is a desk at work.
 func bench(t *testing.T) (*desk.Desk, *memory, originals) {

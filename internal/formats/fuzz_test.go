@@ -2,6 +2,7 @@ package formats_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -63,6 +64,12 @@ func FuzzOpen(f *testing.F) {
 			}
 			if strings.ContainsAny(m.Name, "\n\r\x1b\x00") || strings.ContainsAny(m.Subject, "\n\r\x1b\x00") {
 				t.Fatalf("the name %q is not fit to be shown", m.Name)
+			}
+			if l, ok := errors.AsType[*report.Letter](err); ok {
+				if l.State != report.StateWaiting && l.State != report.StateAside || l.Reason == "" || m.Mail == nil {
+					t.Fatalf("a letter without state, reason or head: %+v", l)
+				}
+				continue
 			}
 			if err != nil {
 				checkRowError(t, err)

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"path"
 	"strings"
 
 	"tocsin/internal/formats/internal/mail"
+	"tocsin/internal/formats/letter"
 	"tocsin/internal/report"
 )
 
@@ -70,14 +72,15 @@ func (m Member) Events() iter.Seq2[report.Event, error] { return m.Format.events
 // Open undoes gzip, zip and MIME and yields the documents inside, in the order in which they stand. The outermost
 // thing that a format claims is a document: a mail in the format of RFC 5965 is one document, though it has parts.
 //
-// An error is a *report.RowError with Row 0; the Member beside it says by Name and Index what cannot be opened,
+// An error is a *report.RowError with Row 0, or a *report.Letter; the Member beside it says by Name and Index what cannot be opened,
 // and has no Reader. Others go on. Errors of a container that show while its document is read (a gzip file that
 // was cut) come out of the Reader, after all that stands before them.
 //
 // ErrSpool is the one error that is no RowError: it is about this machine, and nothing follows it.
 //
 // In a mail, text without a file name, images and signatures that no format claims are no errors beside something
-// else; a mail in which nothing is claimed is. A mail inside of a mail that has itself brought a document is its
+// else. A mail in which nothing is claimed is a *report.Letter: it waits for a person. So is one that is no report at
+// all, such as a bounce, whatever hangs on it: it is set aside. A mail inside of a mail that has itself brought a document is its
 // evidence and is not opened: its content is the offender's, not the reporter's.
 func (t Tables) Open(doc report.Document, lim Limits) iter.Seq2[Member, error] {
 	return t.open(doc, lim, nil)
@@ -118,6 +121,8 @@ type opener struct {
 	nodes  int             // numbered so far
 	told   int             // members and errors yielded
 	peeks  []*bufio.Reader // one a depth
+	outer  int             // told when the mail in hand was begun that is in no other
+	held   []held          // refusals of that mail
 }
 
 // node is a container, a document or another part.
@@ -125,6 +130,7 @@ type node struct {
 	report.Document
 	index, depth int
 	loose        bool         // no error when no format claims it
+	inMail       bool         // part of a mail, however deep
 	noMail       bool         // a mail here is evidence
 	packed       func() int64 // bytes of it read
 }
@@ -136,7 +142,7 @@ func (n *node) inside(r io.Reader, name string) node {
 	if d.Name = name; n.Name != "" {
 		d.Name = n.Name + "/" + name
 	}
-	return node{Document: d, depth: n.depth + 1, noMail: n.noMail}
+	return node{Document: d, depth: n.depth + 1, inMail: n.inMail, noMail: n.noMail}
 }
 
 func (o *opener) open(n node) bool {
@@ -170,6 +176,9 @@ func (o *opener) open(n node) bool {
 	if isMail && n.noMail {
 		return true
 	}
+	if isMail && !n.inMail {
+		n.Mail = letter.Mail(mail.HeadHeader(head))
+	}
 	if f, ok := claim(o.list, doc, head); ok {
 		return o.member(n, f)
 	}
@@ -181,10 +190,16 @@ func (o *opener) open(n node) bool {
 	case o.named != nil:
 		return o.member(n, *o.named)
 	}
-	return o.refuse(n, o.tables.unknown(head))
+	return o.unclaimed(n, o.tables.unknown(head))
 }
 
 func (o *opener) member(n node, f Format) bool {
+	for _, h := range o.held {
+		if !o.refuse(h.n, h.err) {
+			return false
+		}
+	}
+	o.held = nil
 	o.told++
 	return o.yield(Member{Document: n.Document, Index: n.index, Format: f}, nil)
 }
@@ -199,6 +214,30 @@ func (o *opener) refuse(n node, err error) bool {
 	return o.yield(Member{Document: n.Document, Index: n.index}, rowError(err))
 }
 
+// letter yields what a mail is that brings no document.
+func (o *opener) letter(n node, l *report.Letter) bool {
+	o.told++
+	n.Reader = nil
+	return o.yield(Member{Document: n.Document, Index: n.index}, l)
+}
+
+// unclaimed refuses what no format claims. In a mail that waits until a document is found: a mail without any is for
+// a person, with all that hangs on it.
+func (o *opener) unclaimed(n node, err error) bool {
+	if !n.inMail || o.told > o.outer {
+		return o.refuse(n, err)
+	}
+	n.Reader = nil
+	o.held = append(o.held, held{n, err})
+	return true
+}
+
+// held is a refusal held back.
+type held struct {
+	n   node
+	err error
+}
+
 // mail opens the parts of a mail.
 func (o *opener) mail(n node) bool {
 	r, err := mail.NewReader(n.Reader, mail.Limits{
@@ -210,7 +249,13 @@ func (o *opener) mail(n node) bool {
 	if s := report.CleanName(mail.Decode(r.Header().Get("Subject"))); s != "" {
 		n.Subject = s
 	}
-	before, direct := o.told, false // direct: a document that was no mail stood in this one
+	if !n.inMail {
+		if aside := letter.Aside(r.Header()); aside != nil {
+			return o.letter(n, aside)
+		}
+		o.outer, o.held = o.told, nil
+	}
+	direct := false // a document that was no mail stood in this one
 	for {
 		p, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -227,11 +272,19 @@ func (o *opener) mail(n node) bool {
 			return true
 		}
 	}
-	if o.told == before {
-		return o.refuse(n, refuse("no part of the mail is of a format that Tocsin knows (%s): "+
-			"answer it by hand, or keep it until its format is added", o.tables.Names()))
+	if n.inMail || o.told > o.outer {
+		return true
 	}
-	return true
+	reason := "the mail is in no format that Tocsin knows: read it, and make events of what it says"
+	if len(o.held) > 0 {
+		reason = fmt.Sprintf("nothing in the mail is in a format that Tocsin knows; of what hangs on it, %s says: %v",
+			report.Printable(o.held[0].n.Name), o.held[0].err)
+	}
+	o.held = nil
+	if spam := letter.Spam(r.Header()); spam != nil {
+		return o.letter(n, spam)
+	}
+	return o.letter(n, &report.Letter{State: report.StateWaiting, Reason: reason})
 }
 
 // part opens one part of a mail. cut means that the mail could not be read on and that this has been said.
@@ -242,7 +295,7 @@ func (o *opener) part(n node, p *mail.Part, direct *bool) (again, cut bool) {
 	}
 	body := &stickyReader{r: p.Body}
 	c := n.inside(body, name)
-	c.loose = loose(p)
+	c.loose, c.inMail = loose(p), true
 	nested := p.Type == "message/rfc822" || p.Type == "message/global"
 	c.noMail = n.noMail || *direct
 	if nested && c.noMail {

@@ -71,6 +71,10 @@ func opened(t testing.TB, doc report.Document) []string {
 			t.Fatalf("index %d comes after %d", m.Index, last)
 		}
 		last = max(last, m.Index)
+		if l, ok := errors.AsType[*report.Letter](err); ok {
+			all = append(all, fmt.Sprintf("%d %s %s: %s", m.Index, m.Name, l.State, l.Reason))
+			continue
+		}
 		if err != nil {
 			all = append(all, fmt.Sprintf("%d %s: %s", m.Index, m.Name, checkRowError(t, err).Reason))
 			continue
@@ -207,7 +211,23 @@ func TestOpen(t *testing.T) {
 			"1 in/part-1 [daily] mails: ", "2 in/part-2 [daily] mails: ",
 		}},
 		{"mail with nothing known", mixed(prose, "Type: text/html\r\n\r\n<p>see above</p>\r\n", "Type: image/png\r\n\r\n\x89PNG\r\n"), []string{
-			"0 in: no part of the mail is of a format that Tocsin knows (arf, xarf, shadowserver): answer it by hand, or keep it until its format is added",
+			"0 in waiting: the mail is in no format that Tocsin knows: read it, and make events of what it says",
+		}},
+		{"mail with only an unknown file", mixed(prose, "Type: application/pdf; name=a.pdf\r\n\r\n%PDF-1.4\r\n"), []string{
+			"0 in waiting: nothing in the mail is in a format that Tocsin knows; of what hangs on it, in/a.pdf says: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, plain, as gzip or as zip",
+		}},
+		{"mails in a zip", zipped("1.eml", mixed(prose), "2.eml", mixed("Type: text/csv\r\n\r\n"+two)), []string{
+			"1 in/1.eml waiting: the mail is in no format that Tocsin knows: read it, and make events of what it says",
+			"4 in/2.eml/part-1 [daily] lines: a.example b.example",
+		}},
+		{"a bounce of a report of ours", "Auto-Submitted: auto-replied\r\n" + mixed("Type: text/csv\r\n\r\n"+two), []string{
+			"0 in set-aside: a machine answers a mail of ours (an auto-reply): nothing is reported",
+		}},
+		{"spam", "X-Spam-Flag: YES\r\n" + mixed(prose), []string{
+			"0 in set-aside: our mail server marked the mail as spam (X-Spam-Flag), and it is in no format that Tocsin knows",
+		}},
+		{"a report about spam", "X-Spam-Flag: YES\r\n" + mixed("Type: text/csv\r\n\r\n"+two), []string{
+			"1 in/part-1 [daily] lines: a.example b.example",
 		}},
 		{"the envelope of an XARF report", mixed(prose, "Type: message/feedback-report\r\n\r\nFeedback-Type: xarf\r\n\r\n", "Type: text/csv\r\n\r\n"+two), []string{
 			"3 in/part-3 [daily] lines: a.example b.example",

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"strings"
 
+	"tocsin/internal/formats/xarf"
 	"tocsin/internal/report"
 )
 
@@ -180,6 +181,9 @@ func (t Tables) unknown(head []byte) *report.RowError {
 			return refuse("the document is %s, which Tocsin does not open: send one of the formats %s, plain, as gzip or as zip",
 				k.what, t.Names())
 		}
+	}
+	if reason := xarf.Unclaimed(head); reason != "" {
+		return refuse("%s", reason)
 	}
 	return refuse("the document is of no format that Tocsin knows (%s): name its format if it is one of them, "+
 		"or keep it until its format is added", t.Names())

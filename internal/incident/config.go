@@ -22,8 +22,9 @@ type Config struct {
 	// whose recurrence is shorter, that counts instead.
 	Quiet time.Duration `yaml:"quiet"`
 
-	// Silence is how long after its last sighting an incident is closed with the outcome "unknown" when its feed has
-	// sent nothing newer, so that nobody can say whether the problem is gone.
+	// Silence is how long after the last delivery of its feed about its network an incident is closed with the outcome
+	// "unknown", or "not-ours" outside the partnership, when the feed has not shown it to be gone by then. It counts from
+	// when the feed's last report came in, however old the events are, so that an archive can be imported.
 	Silence time.Duration `yaml:"silence"`
 
 	// Sweep is how often a running node looks for incidents that have gone quiet or ended.

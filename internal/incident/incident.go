@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/internal/report"
@@ -60,7 +61,11 @@ func ParseState(s string) (State, error) {
 			return one, nil
 		}
 	}
-	return "", fmt.Errorf("%q is no state: write one of %v", s, States())
+	names, last := make([]string, len(states)), len(states)-1
+	for i, one := range states {
+		names[i] = string(one)
+	}
+	return "", fmt.Errorf("%q is no state: write %s or %s", s, strings.Join(names[:last], ", "), names[last])
 }
 
 // Key names one party's one problem: the first 16 bytes of SHA-256 over party, subject, class, type and leading tag.

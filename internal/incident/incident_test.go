@@ -149,28 +149,113 @@ func TestJudge(t *testing.T) {
 		party report.Party
 		state incident.State
 		mark  time.Duration // how far the feed has moved on
+		came  time.Duration // when it delivered last; 0 is not known
 		now   time.Duration
 		told  bool
 		want  incident.Verdict
 	}{
-		{"fresh", "own", "open", day, day, false, incident.Verdict{State: "open"}},
-		{"quiet", "own", "open", 4 * day, 4 * day, false, incident.Verdict{State: "quiet"}},
-		{"gone by itself", "own", "quiet", 15 * day, 15 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeWentQuiet}},
-		{"gone after a notice", "own", "told", 15 * day, 15 * day, true, incident.Verdict{State: "closed", Outcome: report.OutcomeCleaned}},
-		{"the wall clock alone proves nothing", "own", "open", 0, 50 * day, false, incident.Verdict{State: "open"}},
-		{"a feed that died", "own", "open", 0, 61 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeUnknown}},
-		{"elsewhere", "as:64511", "open", 15 * day, 15 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeNotOurs}},
-		{"closed stays", "own", "closed", 90 * day, 90 * day, false, incident.Verdict{State: "closed"}},
+		{"fresh", "own", "open", day, day, day, false, incident.Verdict{State: "open"}},
+		{"quiet", "own", "open", 4 * day, 4 * day, 4 * day, false, incident.Verdict{State: "quiet"}},
+		{"gone by itself", "own", "quiet", 15 * day, 15 * day, 15 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeWentQuiet}},
+		{"gone after a notice", "own", "told", 15 * day, 15 * day, 15 * day, true, incident.Verdict{State: "closed", Outcome: report.OutcomeCleaned}},
+		{"the wall clock alone proves nothing", "own", "open", 0, day, 61 * day, false, incident.Verdict{State: "open"}},
+		{"nor where no delivery is known", "own", "open", 0, 0, 9000 * day, false, incident.Verdict{State: "open"}},
+		{"a feed that died", "own", "open", 0, day, 61*day + 1, false, incident.Verdict{State: "closed", Outcome: report.OutcomeUnknown}},
+		{"a feed that died, elsewhere", "as:64511", "open", 0, day, 62 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeNotOurs}},
+		{"an archive, just imported", "own", "open", 0, 400 * day, 401 * day, false, incident.Verdict{State: "open"}},
+		{"an archive that went on", "own", "open", 4 * day, 400 * day, 401 * day, false, incident.Verdict{State: "quiet"}},
+		{"an archive that showed the end", "own", "open", 15 * day, 400 * day, 401 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeWentQuiet}},
+		{"an archive of long ago", "own", "quiet", 4 * day, 400 * day, 461 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeUnknown}},
+		{"elsewhere", "as:64511", "open", 15 * day, 15 * day, 15 * day, false, incident.Verdict{State: "closed", Outcome: report.OutcomeNotOurs}},
+		{"closed stays", "own", "closed", 90 * day, 90 * day, 90 * day, false, incident.Verdict{State: "closed"}},
 	} {
 		in := &incident.Incident{Party: c.party, Kind: telnet, State: c.state, LastSeen: seen, Feeds: []string{"shadowserver/scan_telnet"}}
+		mark := incident.Mark{Newest: seen.Add(c.mark)}
+		if c.came != 0 {
+			mark.Delivered = seen.Add(c.came)
+		}
+		far := incident.Mark{Newest: seen.Add(100 * day), Delivered: seen.Add(10_000 * day)}
 		marks := incident.Watermarks{
-			{Feed: "shadowserver/scan_telnet", Network: incident.Network(c.party)}: seen.Add(c.mark),
-			{Feed: "shadowserver/scan_rdp", Network: incident.Network(c.party)}:    seen.Add(100 * day), // another feed says nothing
-			{Feed: "shadowserver/scan_telnet", Network: "partner:x"}:               seen.Add(100 * day), // nor another network
+			{Feed: "shadowserver/scan_telnet", Network: incident.Network(c.party)}: mark,
+			{Feed: "shadowserver/scan_rdp", Network: incident.Network(c.party)}:    far, // another feed says nothing
+			{Feed: "shadowserver/scan_telnet", Network: "partner:x"}:               far, // nor another network
 		}
 		if got := cfg.Judge(in, marks, c.told, seen.Add(c.now)); got != c.want {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
+	}
+}
+
+// TestJudgeByDeliveries holds what may end an incident, whatever its feeds have delivered: events that show its end, or
+// the silence of its feeds, counted from their last delivery.
+func TestJudgeByDeliveries(t *testing.T) {
+	cfg := incident.Defaults()
+	begin := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(t *rapid.T) {
+		span := func(name string, low, high time.Duration) time.Duration {
+			return time.Duration(rapid.Int64Range(int64(low), int64(high)).Draw(t, name))
+		}
+		const day = 24 * time.Hour
+		in := incident.Incident{
+			Party:    rapid.SampledFrom([]report.Party{"own", "line:x7", "partner:north", "as:64511", "unknown"}).Draw(t, "party"),
+			Kind:     rapid.SampledFrom([]report.Kind{telnet, {Class: "fraud", Type: "phishing"}}).Draw(t, "kind"),
+			State:    rapid.SampledFrom([]incident.State{"open", "told", "contained", "quiet"}).Draw(t, "state"),
+			LastSeen: begin.Add(span("last seen", -1000*day, day)),
+		}
+		known := rapid.Bool().Draw(t, "deliveries known")
+		marks, later := incident.Watermarks{}, incident.Watermarks{}
+		shift := span("shift", -1000*day, 1000*day)
+		var delivered time.Time // last
+		for _, f := range []string{"a", "b", "c"}[:rapid.IntRange(1, 3).Draw(t, "feeds")] {
+			in.Feeds = append(in.Feeds, f)
+			m := incident.Mark{Newest: in.LastSeen.Add(span("moved on", 0, 20*day))}
+			if known {
+				m.Delivered = begin.Add(span("delivered", 0, 100*day))
+			}
+			if m.Delivered.After(delivered) {
+				delivered = m.Delivered
+			}
+			w := incident.Watermark{Feed: f, Network: incident.Network(in.Party)}
+			marks[w] = m
+			later[w] = incident.Mark{Newest: m.Newest.Add(shift), Delivered: m.Delivered}
+		}
+		told := rapid.Bool().Draw(t, "told")
+		now := begin.Add(span("now", 0, 300*day))
+		got := cfg.Judge(&in, marks, told, now)
+
+		moved := in
+		moved.LastSeen = in.LastSeen.Add(shift)
+		if other := cfg.Judge(&moved, later, told, now); other != got {
+			t.Fatalf("%+v, and %+v when all events are %s older", got, other, -shift)
+		}
+		if silent := known && now.Sub(delivered) > cfg.Silence; silent {
+			if got.State != incident.StateClosed {
+				t.Fatalf("the feeds are silent, and it is %+v", got)
+			}
+			return
+		}
+		if got.Outcome == report.OutcomeUnknown {
+			t.Fatalf("the feeds are not known to be silent, and it is %+v", got)
+		}
+		alive := begin.Add(span("another now", -100*day, 10_000*day)) // anything while the feeds are not silent
+		if known && alive.Sub(delivered) > cfg.Silence {
+			alive = delivered.Add(cfg.Silence)
+		}
+		if other := cfg.Judge(&in, marks, told, alive); other != got {
+			t.Fatalf("%+v at %s and %+v at %s: the clock alone decided", got, now, other, alive)
+		}
+	})
+}
+
+func TestParseState(t *testing.T) {
+	for _, s := range incident.States() {
+		if got, err := incident.ParseState(string(s)); got != s || err != nil {
+			t.Errorf("%s: %s, %v", s, got, err)
+		}
+	}
+	_, err := incident.ParseState("bogus")
+	if want := `"bogus" is no state: write open, told, contained, quiet or closed`; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

@@ -6,14 +6,20 @@ import (
 	"tocsin/internal/report"
 )
 
-// Watermarks is the newest event time seen, by feed (as format/feed) and network: what a feed that is alive has moved
-// on to.
-type Watermarks map[Watermark]time.Time
+// Watermarks is how far each feed has come about each network.
+type Watermarks map[Watermark]Mark
 
 // Watermark names one: a feed and the network it speaks about.
 type Watermark struct {
 	Feed    string
 	Network string
+}
+
+// Mark is how far a feed has come: in the time of its events, and in the time of its reports. The two are far apart when
+// an archive is imported.
+type Mark struct {
+	Newest    time.Time // newest event: what a feed that is alive has moved on to
+	Delivered time.Time // when the last report that held an event came in; zero: not known
 }
 
 // Verdict is what the sweep finds about one incident.
@@ -25,25 +31,30 @@ type Verdict struct {
 // Judge says where an incident stands, given how far its feeds have moved on. It is quiet when a feed that showed it
 // has moved on by the quiet time without showing it again, and closed when that feed has moved on by the whole
 // recurrence window, so that the episode cannot go on. The wall clock alone never makes it quiet: a feed that stopped
-// proves nothing, and after the silence time such an incident is closed as unknown.
+// proves nothing. It is closed as unknown when its feeds have delivered nothing for the silence time, which counts from
+// the last delivery and not from the events: how old these are says nothing about whether the feed is alive.
 //
 // told says whether the party had been told; without that, what went quiet did so by itself.
 func (c *Config) Judge(in *Incident, marks Watermarks, told bool, now time.Time) Verdict {
 	if in.State == StateClosed {
 		return Verdict{in.State, in.Outcome}
 	}
-	var alive time.Time // the furthest that a feed which saw it has come
+	var alive Mark // the furthest that the feeds which saw it have come
 	network := Network(in.Party)
 	for _, f := range in.Feeds {
-		if w := marks[Watermark{f, network}]; w.After(alive) {
-			alive = w
+		m := marks[Watermark{f, network}]
+		if m.Newest.After(alive.Newest) {
+			alive.Newest = m.Newest
+		}
+		if m.Delivered.After(alive.Delivered) {
+			alive.Delivered = m.Delivered
 		}
 	}
-	past := alive.Sub(in.LastSeen)
+	past := alive.Newest.Sub(in.LastSeen)
 	switch {
 	case past > c.Window(in.Kind):
 		return Verdict{StateClosed, ended(in.Party, told)}
-	case now.Sub(in.LastSeen) > c.Silence: // its feed did not come far enough to show an end
+	case !alive.Delivered.IsZero() && now.Sub(alive.Delivered) > c.Silence: // its feed died before it showed an end
 		if network == NetworkElsewhere {
 			return Verdict{StateClosed, report.OutcomeNotOurs}
 		}

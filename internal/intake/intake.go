@@ -35,6 +35,10 @@ type Delivery struct {
 	Format     string    // where the sender or the operator names one; else empty
 	ReceivedAt time.Time // zero: now
 	Exercise   bool      // made for a drill
+
+	Authenticity report.Authenticity // what the channel found out about who sent it
+	Signer       string              // see report.Report
+	Identity     [32]byte            // see report.Report
 }
 
 // Receipt is what the sender is told.
@@ -72,6 +76,7 @@ func (d *Door) Accept(ctx context.Context, del Delivery, r io.ReadSeeker) (Recei
 	rep, dup, err := d.to.Accept(ctx, report.Report{
 		Channel: del.Channel, Reporter: from.Reporter, ReceivedAt: del.ReceivedAt.UTC(), Name: report.CleanName(del.Name),
 		Format: del.Format, TLP: from.TLP, Exercise: del.Exercise,
+		Authenticity: del.Authenticity, Signer: del.Signer, Identity: del.Identity,
 	}, r)
 	if err != nil {
 		return Receipt{}, err

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gaissmai/bart"
+
+	"tocsin/internal/report"
 )
 
 // maxPrefixes bounds what one table may hold: four times the routes of today's Internet. More is a wrong file or a
@@ -199,8 +201,21 @@ func (b *builder) settle(ctx context.Context, c *claims) (*Table, error) {
 		}
 		t.tree.Insert(p, uint32(p.Bits())<<entryBits|w) // 0 to 128
 	}
+	t.byASN = b.reported(c)
 	t.list, t.words, t.claims = slices.Clip(t.list), slices.Clip(b.words), c.list
 	return t, nil
+}
+
+// reported says who answers for the AS numbers of the config where only a report names them.
+func (b *builder) reported(c *claims) map[uint32]answerer {
+	all := make(map[uint32]answerer, len(c.byASN))
+	for asn, n := range c.byASN {
+		k := &c.list[n]
+		all[asn] = answerer{report.Holder{
+			ASN: asn, Org: k.org, CC: k.cc, Abuse: k.abuse, Own: k.own, Partner: k.partner, Reported: true,
+		}, b.words[b.country(asn)]}
+	}
+	return all
 }
 
 func (b *builder) inherit(here *level, outer level, c *claims) {

@@ -18,7 +18,8 @@ import (
 // leaves out.
 type Config struct {
 	// Your own networks. An address is yours when it lies in one of their prefixes, or when a table says that one of
-	// their AS numbers announces it. Of nested prefixes the more specific one decides, whoever it belongs to.
+	// their AS numbers announces it. Where neither knows the address, the AS number that the report itself gives
+	// decides. Of nested prefixes the more specific one decides, whoever it belongs to.
 	Own []Own `yaml:"own,omitempty"`
 
 	// The holders in the partnership: other ISPs, businesses, universities, with or without a node of their own.
@@ -48,8 +49,8 @@ type Own struct {
 	// The prefixes of the network, written without host bits, for example 192.0.2.0/24 or 2001:db8::/32.
 	Prefixes []netip.Prefix `yaml:"prefixes,omitempty"`
 
-	// The AS numbers that announce the network, the main one first. Whatever a table says is announced by one of them
-	// is yours too, unless a prefix in this file says otherwise.
+	// The AS numbers that announce the network, the main one first. Whatever a table, or without one a report, says
+	// is announced by one of them is yours too, unless a prefix in this file says otherwise.
 	ASNs []ASN `yaml:"asns,omitempty"`
 
 	// True where many lines share each address of these prefixes (carrier-grade NAT): an address alone then names
@@ -76,8 +77,8 @@ type Partner struct {
 	// The partner's prefixes, written without host bits.
 	Prefixes []netip.Prefix `yaml:"prefixes,omitempty"`
 
-	// The partner's AS numbers, the main one first. Whatever a table says is announced by one of them is the
-	// partner's too, unless a prefix in this file says otherwise.
+	// The partner's AS numbers, the main one first. Whatever a table, or without one a report, says is announced by
+	// one of them is the partner's too, unless a prefix in this file says otherwise.
 	ASNs []ASN `yaml:"asns,omitempty"`
 
 	// Mail address that takes abuse reports for the partner.
@@ -181,6 +182,19 @@ func (c Config) Validate() error {
 		v.bad("network.check_every", "check_every is %s: give at least 1s", c.CheckEvery)
 	}
 	return errors.Join(v.errs...)
+}
+
+// Warnings says, a sentence each, what in a valid config will hardly do what was meant.
+func (c Config) Warnings() []string {
+	asns, prefixes := 0, 0
+	for _, o := range c.Own {
+		asns, prefixes = asns+len(o.ASNs), prefixes+len(o.Prefixes)
+	}
+	if asns > 0 && prefixes == 0 && len(c.Tables) == 0 {
+		return []string{"network.own lists AS numbers but no prefix, and there is no address table, so an address is yours " +
+			"only where a report itself names one of these AS numbers: list your prefixes in network.own, or add a table to network.tables"}
+	}
+	return nil
 }
 
 // claimant is who claims a prefix or an AS number: at is the entry, party the one whose it then is.

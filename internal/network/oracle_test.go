@@ -63,8 +63,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 }
 
 // linear answers by looking at every line of every file and every prefix of the config: the slow twin of Table.
-// It follows docs/network.md sentence by sentence.
-func linear(files [][]row, cfg network.Config, a netip.Addr) report.Holder {
+// It follows docs/network.md sentence by sentence. reported is the AS number that a report names, 0 none.
+func linear(files [][]row, cfg network.Config, a netip.Addr, reported uint32) report.Holder {
 	type said struct {
 		prefix netip.Prefix
 		report.Holder
@@ -92,7 +92,7 @@ func linear(files [][]row, cfg network.Config, a netip.Addr) report.Holder {
 		h.Prefix = p
 		all = all[:i]
 	}
-	return configured(cfg, a, h)
+	return configured(cfg, a, h, reported)
 }
 
 // complete fills what first leaves out; a name and a contact never from another AS number's line.
@@ -132,7 +132,7 @@ func entries(cfg network.Config) []entry {
 	return all
 }
 
-func configured(cfg network.Config, a netip.Addr, h report.Holder) report.Holder {
+func configured(cfg network.Config, a netip.Addr, h report.Holder, reported uint32) report.Holder {
 	all := entries(cfg)
 	var claim *entry
 	bits := -1
@@ -153,6 +153,11 @@ func configured(cfg network.Config, a netip.Addr, h report.Holder) report.Holder
 	}
 	if bits >= 0 && bits >= h.Prefix.Bits() {
 		h.Prefix = netip.PrefixFrom(a, bits).Masked()
+	}
+	if claim == nil && h.ASN == 0 && slices.ContainsFunc(all, func(e entry) bool {
+		return slices.Contains(e.asns, network.ASN(reported))
+	}) {
+		h.ASN, h.Reported = reported, true
 	}
 	for _, cgnat := range []bool{false, true} { // by AS number, pools last
 		for _, e := range all {
@@ -284,10 +289,11 @@ func TestAgainstLinearScan(t *testing.T) {
 			t.Fatal(err)
 		}
 		low := rapid.Uint64().Draw(t, "low")
+		reported := rapid.SliceOfN(rapid.SampledFrom([]uint32{0, 64500, 64501, 64502, 64503, 64505, 64510}), 1, 7).Draw(t, "reported")
 		cursor := table.Cursor()
 		for x := range 512 {
 			a := place(x >= 256, x%256, low)
-			want := linear(files, cfg, a)
+			want := linear(files, cfg, a, 0)
 			if got := table.Lookup(a); got != want {
 				t.Fatalf("%s:\n got %+v\nwant %+v", a, got, want)
 			}
@@ -296,6 +302,11 @@ func TestAgainstLinearScan(t *testing.T) {
 			}
 			if got := *cursor.Lookup(netip.AddrFrom16(a.As16())); got != want { // ::ffff:a.b.c.d is a.b.c.d
 				t.Fatalf("%s mapped:\n got %+v\nwant %+v", a, got, want)
+			}
+			asn := reported[x%len(reported)]
+			want = linear(files, cfg, a, asn)
+			if got := *cursor.Whose(a, asn); got != want {
+				t.Fatalf("%s, reported as AS%d:\n got %+v\nwant %+v", a, asn, got, want)
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/gaissmai/bart"
@@ -17,6 +18,7 @@ type Table struct {
 	list    []answer            // every distinct answer
 	words   []string            // countries and mail addresses of list
 	claims  []claim
+	byASN   map[uint32]answerer // of the AS numbers in the config, as far as a report's word goes
 	sources []Source
 }
 
@@ -34,6 +36,12 @@ type answer struct {
 	cc    uint32
 	abuse uint32
 	claim uint32
+}
+
+// answerer is whose an AS number of the config is.
+type answerer struct {
+	holder report.Holder // without prefix; the country is the config's word
+	cc     string        // where the tables say that the number is registered
 }
 
 // fact is what tables say of a prefix. The zero fact says nothing.
@@ -77,6 +85,7 @@ type Cursor struct {
 	entry uint32
 	// holder answers; unknown stays zero and answers for everybody else.
 	holder, unknown report.Holder
+	reported        report.Holder // answers where the report's AS number is all that is known
 	miss            bool
 }
 
@@ -101,4 +110,27 @@ func (c *Cursor) Lookup(a netip.Addr) *report.Holder {
 		return &c.unknown
 	}
 	return &c.holder
+}
+
+// Whose is Lookup for an address about which a report names an AS number, 0 when none; a may be no address at all.
+// The report's number stands in for the one that a table would give, and only there: whatever an entry of the config
+// lists by prefix, or a table gives an AS number to, is as Lookup says. So is an AS number that the config does not
+// name. The Holder is the cursor's, as that of Lookup.
+func (c *Cursor) Whose(a netip.Addr, reported uint32) *report.Holder {
+	h := c.Lookup(a)
+	if reported == 0 || h.ASN != 0 {
+		return h
+	}
+	k, ok := c.table.byASN[reported]
+	if !ok {
+		return h
+	}
+	if h.Prefix.IsValid() && c.table.list[c.entry&entryMask].claim != 0 { // listed by prefix, without an AS number
+		return h
+	}
+	r := &c.reported
+	*r = k.holder
+	r.Prefix, r.Org, r.Abuse = h.Prefix, cmp.Or(r.Org, h.Org), cmp.Or(r.Abuse, h.Abuse)
+	r.CC = cmp.Or(r.CC, h.CC, k.cc)
+	return r
 }

@@ -39,10 +39,15 @@ type Holder struct {
 	Own     bool   // one of our own networks
 	Partner string // partner's id, empty when none
 	CGNAT   bool   // own address that many lines share: without a port it names nobody
+
+	// Reported says that AS number, and with it owner or partner, come from the report alone: no table gives one and
+	// no entry of the config lists the address. Good enough to file an incident under, no proof of whose it is.
+	Reported bool
 }
 
 // Party returns who is responsible for an address of this holder. reported is the ASN that the report itself
-// gives (0 when none); it counts only where no table has an answer (DESIGN.md §5).
+// gives (0 when none); it counts only where no table has an answer (DESIGN.md §5). Whether that ASN is ours or a
+// partner's is for the network room to say, in the holder.
 func (h Holder) Party(reported uint32) Party {
 	switch {
 	case h.Own:

@@ -21,6 +21,13 @@ type Report struct {
 	TLP        TLP       // label of the source; the zero value is RED
 	State      State
 	Exercise   bool // made for a drill; never counted among live figures (DESIGN.md §8.9)
+
+	Authenticity Authenticity
+	Signer       string // domain whose signature makes the report Aligned or Unaligned; else empty
+
+	// Identity, where it is not zero, stands for SHA256 when documents are compared: the same mail that came twice has
+	// other trace headers each time.
+	Identity [32]byte
 }
 
 // State is where a report stands.
@@ -34,6 +41,8 @@ const (
 	StateWorked      State = "worked"      // every row is an event, a repeat or refused with a reason
 	StateQuarantined State = "quarantined" // nothing in it could be read; the reason is in the quarantine
 	StateDropped     State = "dropped"     // a person threw it out of the quarantine
+	StateWaiting     State = "waiting"     // a mail in no known format: it needs a person
+	StateAside       State = "set-aside"   // recognised as nothing to act on: a bounce, an auto-reply; with the reason
 )
 
 // Document is one readable thing inside a report, handed to a format: the CSV in a zip, the mail itself.
@@ -41,6 +50,7 @@ type Document struct {
 	Reader   io.Reader
 	Name     string    // file name, with the path inside its containers: "week.zip/scan_telnet.csv"; personal
 	Subject  string    // subject of the mail that carried it, if one did; personal
+	Mail     *Mail     // the outermost mail that carried it, or that it is; nil where none did
 	Received time.Time // when the report came in; rows later than this by more than a day are refused
 	Strict   bool      // refuse whatever the format's own specification would refuse
 }

@@ -28,7 +28,7 @@ type elsewhere struct{}
 
 var far = report.Holder{ASN: 64500}
 
-func (elsewhere) Lookup(netip.Addr) *report.Holder { return &far }
+func (elsewhere) Whose(netip.Addr, uint32) *report.Holder { return &far }
 
 // BenchmarkDesk parses, folds and stores reports in SQLite, without the stream.
 func BenchmarkDesk(b *testing.B) {

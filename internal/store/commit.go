@@ -91,17 +91,25 @@ func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk
 	return refs, nil
 }
 
+// raiseWatermarks notes how far the feeds have come, and when their reports came in. A chunk that was there raises
+// nothing anew: it gives the same times.
 func (db *DB) raiseWatermarks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) error {
-	newest := map[desk.Newest]int64{}
+	type mark struct{ newest, delivered int64 }
+	marks := map[desk.Newest]mark{}
 	for _, c := range chunks {
+		received := c.Report.ReceivedAt.UnixMicro()
 		for _, n := range c.Newest {
 			at := n.Micros
 			n.Micros = 0
-			newest[n] = max(newest[n], at)
+			m, known := marks[n]
+			if !known {
+				m = mark{at, received}
+			}
+			marks[n] = mark{max(m.newest, at), max(m.delivered, received)}
 		}
 	}
-	order := make([]desk.Newest, 0, len(newest))
-	for n := range newest {
+	order := make([]desk.Newest, 0, len(marks))
+	for n := range marks {
 		order = append(order, n)
 	}
 	slices.SortFunc(order, func(a, b desk.Newest) int { // a fixed order: no two workers wait for each other
@@ -110,10 +118,14 @@ func (db *DB) raiseWatermarks(ctx context.Context, tx *sql.Tx, chunks []*desk.Ch
 		}
 		return bytes.Compare([]byte(a.Network), []byte(b.Network))
 	})
-	q := db.dialect.sql(`INSERT INTO watermarks (feed, network, newest) VALUES (?, ?, ?)
-		ON CONFLICT (feed, network) DO UPDATE SET newest = excluded.newest WHERE excluded.newest > watermarks.newest`)
+	q := db.dialect.sql(`INSERT INTO watermarks (feed, network, newest, delivered) VALUES (?, ?, ?, ?)
+		ON CONFLICT (feed, network) DO UPDATE SET
+		newest = CASE WHEN excluded.newest > watermarks.newest THEN excluded.newest ELSE watermarks.newest END,
+		delivered = CASE WHEN excluded.delivered > watermarks.delivered THEN excluded.delivered ELSE watermarks.delivered END
+		WHERE excluded.newest > watermarks.newest OR excluded.delivered > watermarks.delivered`)
 	for _, n := range order {
-		if _, err := tx.ExecContext(ctx, q, n.Feed, n.Network, newest[n]); err != nil {
+		m := marks[n]
+		if _, err := tx.ExecContext(ctx, q, n.Feed, n.Network, m.newest, m.delivered); err != nil {
 			return fmt.Errorf("raise watermark: %w", err)
 		}
 	}

@@ -228,9 +228,9 @@ func (db *DB) Since(ctx context.Context, t time.Time) (Tally, error) {
 	return n, nil
 }
 
-// Watermarks returns the newest event time of each feed and network.
+// Watermarks returns how far each feed has come about each network.
 func (db *DB) Watermarks(ctx context.Context) (incident.Watermarks, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT n.name, w.network, w.newest FROM watermarks w JOIN names n ON n.id = w.feed`)
+	rows, err := db.read.QueryContext(ctx, `SELECT n.name, w.network, w.newest, w.delivered FROM watermarks w JOIN names n ON n.id = w.feed`)
 	if err != nil {
 		return nil, fmt.Errorf("read watermarks: %w", plain(err))
 	}
@@ -238,11 +238,15 @@ func (db *DB) Watermarks(ctx context.Context) (incident.Watermarks, error) {
 	all := incident.Watermarks{}
 	for rows.Next() {
 		var w incident.Watermark
-		var at int64
-		if err := rows.Scan(&w.Feed, &w.Network, &at); err != nil {
+		var newest, delivered int64
+		if err := rows.Scan(&w.Feed, &w.Network, &newest, &delivered); err != nil {
 			return nil, fmt.Errorf("read watermarks: %w", plain(err))
 		}
-		all[w] = time.UnixMicro(at).UTC()
+		m := incident.Mark{Newest: time.UnixMicro(newest).UTC()}
+		if delivered != 0 { // 0: written by a tocsin that did not know the column
+			m.Delivered = time.UnixMicro(delivered).UTC()
+		}
+		all[w] = m
 	}
 	return all, rows.Err()
 }

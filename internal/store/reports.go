@@ -61,34 +61,58 @@ func (db *DB) doneRows(ctx context.Context, id report.ID, generation int) (map[i
 
 // Refusals returns the rows and documents that one generation of a report refused, with their reasons.
 func (db *DB) Refusals(ctx context.Context, id report.ID, generation int) ([]desk.Refusal, error) {
-	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
-		`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refused > 0 ORDER BY seq`), id[:], generation)
-	if err != nil {
-		return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
-	}
-	defer rows.Close()
 	var all []desk.Refusal
-	for rows.Next() {
-		var packed []byte
-		if err := rows.Scan(&packed); err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
-		}
-		some, err := desk.DecodeRefusals(packed)
+	for r, err := range db.EachRefusal(ctx, id, generation) {
 		if err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
+			return nil, err
 		}
-		all = append(all, some...)
+		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, nil
+}
+
+// EachRefusal yields what Refusals returns, in the same order. No more than a chunk's are in memory.
+func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) iter.Seq2[desk.Refusal, error] {
+	return func(yield func(desk.Refusal, error) bool) {
+		fail := func(err error) { yield(desk.Refusal{}, fmt.Errorf("read refusals of report %s: %w", id, plain(err))) }
+		rows, err := db.read.QueryContext(ctx, db.dialect.sql(
+			`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var packed []byte
+			if err := rows.Scan(&packed); err != nil {
+				fail(err)
+				return
+			}
+			some, err := desk.DecodeRefusals(packed)
+			if err != nil {
+				fail(err)
+				return
+			}
+			for _, r := range some {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			fail(err)
+		}
+	}
 }
 
 func (db *DB) insertReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
 	r := &c.Report
 	_, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO reports
-		(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, generation, documents, events, repeats, refused)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`),
+		(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
+		 generation, documents, events, repeats, refused)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`),
 		r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
-		string(report.StateWorking), number(r.Exercise))
+		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer)
 	if err != nil {
 		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}
@@ -123,12 +147,29 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 	if !c.Final {
 		return nil
 	}
-	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?,
-		state = CASE WHEN events + repeats = 0 AND refused > 0 THEN ? ELSE ? END WHERE id = ?`),
-		c.Documents, string(report.StateQuarantined), string(report.StateWorked), c.Report.ID[:]); err != nil {
+	if err := db.endReport(ctx, tx, c); err != nil {
 		return fmt.Errorf("end report %s: %w", c.Report.ID, plain(err))
 	}
 	return nil
+}
+
+// endReport says what became of a report. A mail in no format is no fault: what is for a person waits, even when
+// something else in the report could not be read.
+func (db *DB) endReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
+	letter := report.Letter{}
+	if c.Letter != nil {
+		letter = *c.Letter
+	}
+	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?, reason = ?,
+		state = CASE WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
+			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`),
+		c.Documents, letter.Reason, string(letter.State), string(letter.State), c.Report.ID[:]); err != nil {
+		return err
+	}
+	if c.Mail == nil {
+		return nil
+	}
+	return db.joinThread(ctx, tx, c)
 }
 
 // ErrNoReport says that no report has the id.
@@ -143,22 +184,27 @@ type Row struct {
 	Events     int64
 	Repeats    int64
 	Refused    int64
+	Reason     string    // why it waits for a person or was set aside; personal
+	Sender     string    // author of a mail; personal
+	Thread     report.ID // oldest report of the mail's thread; zero for what is no mail
 }
 
 const reportColumns = `id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise,
-	generation, documents, events, repeats, refused`
+	generation, documents, events, repeats, refused, reason, authenticity, signer, sender, thread`
 
 func scanReport(scan func(...any) error) (Row, error) {
 	var r Row
-	var id, sum []byte
+	var id, sum, thread []byte
 	var received, exercise int64
 	var tlp uint8
 	err := scan(&id, &r.Channel, &r.Reporter, &received, &r.Name, &r.Format, &r.Found, &sum, &r.Size, &tlp, &r.State,
-		&exercise, &r.Generation, &r.Documents, &r.Events, &r.Repeats, &r.Refused)
+		&exercise, &r.Generation, &r.Documents, &r.Events, &r.Repeats, &r.Refused,
+		&r.Reason, &r.Authenticity, &r.Signer, &r.Sender, &thread)
 	if err != nil {
 		return Row{}, err
 	}
 	r.ID, r.SHA256 = report.ID(id), [32]byte(sum)
+	copy(r.Thread[:], thread)
 	r.ReceivedAt, r.TLP, r.Exercise = time.UnixMicro(received).UTC(), report.TLP(tlp), exercise != 0
 	return r, nil
 }
@@ -178,25 +224,29 @@ func (db *DB) Report(ctx context.Context, id report.ID) (Row, error) {
 
 // Quarantine yields the reports of which something could not be read and which nobody dropped, oldest first.
 func (db *DB) Quarantine(ctx context.Context) iter.Seq2[Row, error] {
+	return db.reports(ctx, "list the quarantine", `WHERE refused > 0 AND dropped = 0 ORDER BY received_at, id`)
+}
+
+// reports yields the reports that a condition chooses.
+func (db *DB) reports(ctx context.Context, what, where string, args ...any) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		rows, err := db.read.QueryContext(ctx, `SELECT `+reportColumns+` FROM reports WHERE refused > 0 AND dropped = 0
-			ORDER BY received_at, id`)
+		rows, err := db.read.QueryContext(ctx, db.dialect.sql(`SELECT `+reportColumns+` FROM reports `+where), args...)
 		if err != nil {
-			yield(Row{}, fmt.Errorf("list the quarantine: %w", plain(err)))
+			yield(Row{}, fmt.Errorf("%s: %w", what, plain(err)))
 			return
 		}
 		defer rows.Close()
 		for rows.Next() {
 			r, err := scanReport(rows.Scan)
 			if err != nil {
-				err = fmt.Errorf("list the quarantine: %w", plain(err))
+				err = fmt.Errorf("%s: %w", what, plain(err))
 			}
 			if !yield(r, err) || err != nil {
 				return
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(Row{}, fmt.Errorf("list the quarantine: %w", plain(err)))
+			yield(Row{}, fmt.Errorf("%s: %w", what, plain(err)))
 		}
 	}
 }

@@ -52,6 +52,10 @@ func (db *DB) DeleteReports(ctx context.Context, before, now time.Time) (deleted
 		if deleted, err = res.RowsAffected(); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM mail_threads WHERE NOT EXISTS
+			(SELECT 1 FROM reports WHERE reports.thread = mail_threads.thread)`); err != nil {
+			return err
+		}
 		return db.noteDeletion(ctx, tx, "reports", before, now, deleted)
 	})
 	if err != nil {

@@ -113,11 +113,11 @@ func (db *DB) Ready(ctx context.Context) error {
 func (db *DB) migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations/"+db.dialect.name)
 	if err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", err)
+		return fmt.Errorf("bring the schema up to date: %w", plain(err))
 	}
 	p, err := goose.NewProvider(db.dialect.goose, db.write, files)
 	if err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", err)
+		return fmt.Errorf("bring the schema up to date: %w", plain(err))
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema up to date: %w", plain(err))

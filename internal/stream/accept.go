@@ -224,11 +224,15 @@ func (s *Stream) lookup(ctx context.Context, k string) (rep report.Report, found
 	return rep, err == nil, err
 }
 
-// key names what makes two documents the same (DESIGN.md §9): SHA-256, format and reporter. It is the first half of
+// key names what makes two documents the same (DESIGN.md §9): SHA-256 or Identity, format and reporter. It is the first half of
 // a SHA-256 over the three, each with its length, so that no two triples run into one another.
 func key(rep report.Report) string {
 	b := make([]byte, 0, 128)
-	for _, part := range [3]string{rep.Reporter, rep.Format, string(rep.SHA256[:])} {
+	same := rep.SHA256
+	if rep.Identity != [32]byte{} {
+		same = rep.Identity
+	}
+	for _, part := range [3]string{rep.Reporter, rep.Format, string(same[:])} {
 		b = binary.AppendUvarint(b, uint64(len(part)))
 		b = append(b, part...)
 	}

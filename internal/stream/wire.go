@@ -46,26 +46,40 @@ type wireReport struct {
 	TLP        report.TLP   `json:"tlp"`
 	State      report.State `json:"state"`
 	Exercise   bool         `json:"exercise,omitempty"`
+
+	Authenticity report.Authenticity `json:"authenticity,omitempty"`
+	Signer       string              `json:"signer,omitempty"`
+	Identity     string              `json:"identity,omitempty"` // hexadecimal
 }
 
 func toWire(r report.Report) wireReport {
-	return wireReport{
+	w := wireReport{
 		ID: r.ID, Channel: r.Channel, Reporter: r.Reporter, ReceivedAt: r.ReceivedAt, Name: []byte(r.Name),
 		Format: r.Format, SHA256: hex.EncodeToString(r.SHA256[:]), Size: r.Size, TLP: r.TLP, State: r.State,
-		Exercise: r.Exercise,
+		Exercise: r.Exercise, Authenticity: r.Authenticity, Signer: r.Signer,
 	}
+	if r.Identity != [32]byte{} {
+		w.Identity = hex.EncodeToString(r.Identity[:])
+	}
+	return w
 }
 
 func (w wireReport) report() (report.Report, error) {
 	r := report.Report{
 		ID: w.ID, Channel: w.Channel, Reporter: w.Reporter, ReceivedAt: w.ReceivedAt, Name: string(w.Name),
 		Format: w.Format, Size: w.Size, TLP: w.TLP, State: w.State, Exercise: w.Exercise,
+		Authenticity: w.Authenticity, Signer: w.Signer,
 	}
 	sum, err := hex.DecodeString(w.SHA256)
 	if err != nil || len(sum) != len(r.SHA256) {
 		return report.Report{}, fmt.Errorf("the stream's entry of report %s has no SHA-256", w.ID)
 	}
 	copy(r.SHA256[:], sum)
+	identity, err := hex.DecodeString(w.Identity)
+	if err != nil || len(identity) != 0 && len(identity) != len(r.Identity) {
+		return report.Report{}, fmt.Errorf("the stream's entry of report %s has a damaged identity", w.ID)
+	}
+	copy(r.Identity[:], identity)
 	return r, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +21,16 @@ type answer struct {
 	addr string
 	port int
 	at   string
-	kind string
+	kind report.Kind // of a peer perhaps one that RSIT does not have
 }
 
 func (a answer) String() string { return fmt.Sprintf("%s:%d %s %s", a.addr, a.port, a.at, a.kind) }
+
+// difference is an answer of one side only.
+type difference struct {
+	what string
+	answer
+}
 
 // expectation is an expected.json of the corpus, of either peer.
 type expectation struct {
@@ -50,72 +55,84 @@ var n6Kinds = map[string]string{
 	"exposed":    "other/undetermined",
 }
 
+// TestCorpusAgreement compares our events with those that IntelMQ and n6 expect, in every case of theirs. The list in
+// docs/formats/shadowserver.md is exactly the differences. Where IntelMQ gives a class and a type that RSIT 1003 does
+// not have together, no event of ours can agree, as DESIGN.md §5 wants a kind of RSIT: such rows are counted as
+// differences, and apart from the rows that the goal is about.
 func TestCorpusAgreement(t *testing.T) {
 	listed := differencesInDocs(t)
-	agreed, total, inputs := 0, 0, 0
-	var unlisted []string
+	agreed, total, outside, cases := 0, 0, 0, 0
 	for _, e := range corpustest.Entries(t, "shadowserver") {
 		if !strings.HasSuffix(e.Expected, ".json") {
 			continue
 		}
-		inputs++
-		want, rows := expected(t, e)
-		got := parsed(t, e.Path)
-		ok, diffs := compare(want, got, rows)
-		agreed += ok
-		total += ok + len(diffs)
-		for _, d := range diffs {
-			line := filepath.Base(filepath.Dir(e.Path)) + "/" + filepath.Base(e.Path) + " " + d
-			if !listed[line] {
-				unlisted = append(unlisted, line)
+		got, rows := parsed(t, e.Path)
+		found := map[string]int{} // the most in any of its cases
+		for _, want := range expected(t, e) {
+			cases++
+			ok, diffs := compare(want, got, rows)
+			agreed += ok
+			total += ok + len(diffs)
+			once := map[string]int{}
+			for _, d := range diffs {
+				if d.kind != (report.Kind{}) && !d.kind.Valid() {
+					outside++
+				}
+				line := filepath.Base(filepath.Dir(e.Path)) + "/" + filepath.Base(e.Path) + " " + d.what + " " + d.String()
+				once[line]++
+				found[line] = max(found[line], once[line])
 			}
-			delete(listed, line)
+		}
+		for line, n := range found {
+			if listed[line] < n {
+				t.Errorf("not explained in docs/formats/shadowserver.md: %s", line)
+			}
+			listed[line] -= n
 		}
 	}
-	share := float64(agreed) / float64(max(total, 1))
-	t.Logf("shadowserver: %d of %d events agree (%.2f %%) in %d files", agreed, total, 100*share, inputs)
-	if inputs < 100 || share < 0.99 {
-		t.Errorf("%d of %d events agree in %d files, less than 99 %%", agreed, total, inputs)
+	for line, n := range listed {
+		if n > 0 {
+			t.Errorf("explained in docs/formats/shadowserver.md, but no difference: %s", line)
+		}
 	}
-	for _, d := range unlisted {
-		t.Errorf("not explained in docs/formats/shadowserver.md: %s", d)
-	}
-	for d := range listed {
-		t.Errorf("explained in docs/formats/shadowserver.md, but no difference: %s", d)
+	share := float64(agreed) / float64(max(total-outside, 1))
+	t.Logf("shadowserver: %d of %d events agree (%.2f %%) in %d cases; %d of %d (%.2f %%) without those whose expected class and type RSIT 1003 does not have together",
+		agreed, total, 100*float64(agreed)/float64(max(total, 1)), cases, agreed, total-outside, 100*share)
+	if cases < 160 || share < 0.99 {
+		t.Errorf("%d of %d events agree in %d cases, less than 99 %%", agreed, total-outside, cases)
 	}
 }
 
 // compare counts the answers that agree and names the others. A peer that lists fewer events than its input has
 // rows has tested some of them: surplus is more events than rows.
-func compare(want, got []answer, rows int) (agreed int, diffs []string) {
+func compare(want, got []answer, rows int) (agreed int, diffs []difference) {
 	left := map[answer]int{}
 	for _, a := range got {
 		left[a]++
 	}
-	missing := 0
 	for _, a := range want {
 		if left[a] > 0 {
 			left[a]--
 			agreed++
 			continue
 		}
-		missing++
-		diffs = append(diffs, "wants "+a.String())
+		diffs = append(diffs, difference{"wants", a})
 	}
 	surplus := len(got) - max(len(want), rows)
 	for a, n := range left {
 		for range n {
 			if surplus > 0 {
 				surplus--
-				diffs = append(diffs, "has too much "+a.String())
+				diffs = append(diffs, difference{"has too much", a})
 			}
 		}
 	}
-	sort.Strings(diffs)
 	return agreed, diffs
 }
 
-func expected(t *testing.T, e corpustest.Entry) (want []answer, rows int) {
+// expected returns the answers of each of the peer's cases on the entry's file; the same file comes twice where the
+// peer tests it with other settings of its own.
+func expected(t *testing.T, e corpustest.Entry) (cases [][]answer) {
 	t.Helper()
 	b, err := os.ReadFile(corpustest.Dir(t, strings.Split(e.Expected, "/")...))
 	if err != nil {
@@ -125,37 +142,40 @@ func expected(t *testing.T, e corpustest.Entry) (want []answer, rows int) {
 	if err := json.Unmarshal(b, &x); err != nil {
 		t.Fatalf("%s: %v", e.Expected, err)
 	}
-	n6 := strings.Contains(e.Path, "/n6/")
-	for i, c := range x.Cases {
-		if len(c.Inputs) == 0 || c.Inputs[0] != filepath.Base(e.Path) {
+	for _, c := range x.Cases {
+		if len(c.Inputs) != 1 {
+			t.Fatalf("%s: a case has %d inputs", e.Expected, len(c.Inputs))
+		}
+		if c.Inputs[0] != filepath.Base(e.Path) {
 			continue
 		}
-		if i > 0 && x.Cases[i-1].Inputs[0] == c.Inputs[0] {
-			continue // the same input once more, with other settings of the peer
-		}
+		var want []answer
 		folded := map[string]bool{}
 		for _, ev := range c.Events {
-			a := intelmqAnswer(ev)
-			if n6 {
-				a = n6Answer(ev, x.Constant)
-				// n6 makes one event of the row and one of each CVE number in its tag; ours has them as tags.
-				key := fmt.Sprint(a.addr, a.port, a.at)
-				if cve := strings.HasPrefix(text(ev["name"]), "cve-"); cve && folded[key] {
-					continue
-				}
-				folded[key] = true
+			if !strings.Contains(e.Path, "/n6/") {
+				want = append(want, intelmqAnswer(ev))
+				continue
 			}
+			a := n6Answer(ev, x.Constant)
+			// n6 makes one event of the row and one of each CVE number in its tag; ours has them as tags.
+			key := fmt.Sprint(a.addr, a.port, a.at)
+			if cve := strings.HasPrefix(text(ev["name"]), "cve-"); cve && folded[key] {
+				continue
+			}
+			folded[key] = true
 			want = append(want, a)
 		}
+		cases = append(cases, want)
 	}
-	return want, countRows(t, e.Path)
+	return cases
 }
 
 func intelmqAnswer(ev map[string]any) answer {
 	typ := text(ev["classification.type"])
+	class := strings.ReplaceAll(text(ev["classification.taxonomy"]), " ", "-") // "malicious code" until IntelMQ 2
 	return answer{
 		addr: address(text(ev["source.ip"])), port: number(ev["source.port"]),
-		at: instant(text(ev["time.source"])), kind: report.KindOf(typ).String(),
+		at: instant(text(ev["time.source"])), kind: report.Kind{Class: report.Class(class), Type: report.KindOf(typ).Type},
 	}
 }
 
@@ -171,17 +191,18 @@ func n6Answer(ev, constant map[string]any) answer {
 	if category == "bots" || ev["sport"] != nil {
 		a.port = number(ev["sport"])
 	}
-	a.kind = n6Kinds[category]
+	class, typ, _ := strings.Cut(n6Kinds[category], "/")
+	a.kind = report.Kind{Class: report.Class(class), Type: report.Type(typ)}
 	return a
 }
 
-func parsed(t *testing.T, path string) []answer {
+// parsed returns what we make of a file and how many rows it has.
+func parsed(t *testing.T, path string) (got []answer, rows int) {
 	t.Helper()
 	b, err := os.ReadFile(corpustest.Dir(t, strings.Split(path, "/")...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []answer
 	doc := report.Document{Reader: bytes.NewReader(b), Name: filepath.Base(path)}
 	for ev, err := range (shadowserver.Tables{}).Parse(doc) {
 		if err != nil {
@@ -190,22 +211,13 @@ func parsed(t *testing.T, path string) []answer {
 			}
 			continue
 		}
-		a := answer{port: int(ev.Subject.Port), at: instant(ev.From.Format(time.RFC3339)), kind: ev.Kind.String()}
+		a := answer{port: int(ev.Subject.Port), at: instant(ev.From.Format(time.RFC3339)), kind: ev.Kind}
 		if ev.Subject.Addr.IsValid() {
 			a.addr = ev.Subject.Addr.String()
 		}
 		got = append(got, a)
 	}
-	return got
-}
-
-func countRows(t *testing.T, path string) int {
-	t.Helper()
-	b, err := os.ReadFile(corpustest.Dir(t, strings.Split(path, "/")...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Count(bytes.TrimSpace(b), []byte("\n"))
+	return got, bytes.Count(bytes.TrimSpace(b), []byte("\n"))
 }
 
 func text(v any) string {
@@ -242,13 +254,13 @@ func instant(s string) string {
 }
 
 // differencesInDocs reads the lines of the list of differences: "- `FILE wants ADDR:PORT TIME KIND`: reason".
-func differencesInDocs(t *testing.T) map[string]bool {
+func differencesInDocs(t *testing.T) map[string]int {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "formats", "shadowserver.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	listed := map[string]bool{}
+	listed := map[string]int{}
 	for line := range strings.SplitSeq(string(b), "\n") {
 		rest, ok := strings.CutPrefix(line, "- `")
 		if !ok {
@@ -259,7 +271,7 @@ func differencesInDocs(t *testing.T) map[string]bool {
 			if strings.TrimSpace(reason) == "" {
 				t.Errorf("%s has no reason", what)
 			}
-			listed[what] = true
+			listed[what]++
 		}
 	}
 	return listed

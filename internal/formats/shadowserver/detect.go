@@ -1,6 +1,7 @@
 package shadowserver
 
 import (
+	"iter"
 	"strings"
 
 	"tocsin/internal/report"
@@ -156,25 +157,42 @@ func (f *facts) covers(t *reportType, h header) bool {
 
 // byName returns the types that the document's file name names, else those that its mail's subject names.
 func (f *facts) byName(doc report.Document) []*reportType {
-	if t := f.byFile(doc.Name); t != nil {
-		return t
+	for base := range fileNames(doc.Name) {
+		if t := f.byFile(base); t != nil {
+			return t
+		}
 	}
 	return f.bySubject(doc.Subject)
 }
 
-// byFile reads names as in "week.zip/2026-03-01-scan_telnet-examplenet-asn64500.csv.gz": a date, the type, and
-// whatever the recipient is called; and plain ones such as "Open-Telnet.csv".
-func (f *facts) byFile(path string) []*reportType {
-	base := path[strings.LastIndexAny(path, `/\`)+1:]
-	base, _, _ = strings.Cut(base, ".")
+// fileNames yields the name of a file without its folders, and then those of the archives that it is in:
+// "2026-03-01-scan_telnet-examplenet-asn.zip" may hold a "report.csv".
+func fileNames(path string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for {
+			i := strings.LastIndexAny(path, `/\`)
+			if !yield(path[i+1:]) || i < 0 {
+				return
+			}
+			if path = path[:i]; !strings.HasSuffix(lower(path), ".zip") {
+				return
+			}
+		}
+	}
+}
+
+// byFile reads names as in "2026-03-01-scan_telnet-examplenet-asn64500.csv.gz": a date, the type, and whatever the
+// recipient is called; and plain ones such as "Open-Telnet.csv", or "scan_telnet (1).csv" of a second download.
+func (f *facts) byFile(base string) []*reportType {
 	if i := datePrefix(base); i >= 0 {
-		rest := base[i:]
-		word, _, _ := strings.Cut(rest, "-")
-		if t := f.names[plain(word)]; t != nil {
+		base, _, _ = strings.Cut(base[i:], ".")
+		word, _, _ := strings.Cut(base, "-")
+		if t := f.names[plain(withoutCopy(word))]; t != nil {
 			return t
 		}
-		base = rest
 	}
+	base, _, _ = strings.Cut(base, ".")
+	base = withoutCopy(base)
 	if t := f.names[plain(base)]; t != nil {
 		return t
 	}
@@ -186,16 +204,26 @@ func (f *facts) byFile(path string) []*reportType {
 	return nil
 }
 
+// withoutCopy takes away the number that browsers put behind the name of a file that is there already.
+func withoutCopy(s string) string {
+	if i := strings.LastIndexByte(s, '('); i > 0 && strings.HasSuffix(s, ")") && digits(s[i+1:len(s)-1]) {
+		return strings.TrimSpace(s[:i])
+	}
+	return s
+}
+
 // namesUnknown reports whether the file name has the form of Shadowserver's with a type that is not in the table: a
 // new report, which is not to be taken for an old one.
 func (f *facts) namesUnknown(doc report.Document) bool {
-	base := doc.Name[strings.LastIndexAny(doc.Name, `/\`)+1:]
-	i := datePrefix(base)
-	if i < 0 {
-		return false
+	for base := range fileNames(doc.Name) {
+		i := datePrefix(base)
+		if i < 0 {
+			continue
+		}
+		word, _, _ := strings.Cut(base[i:], "-")
+		return strings.Contains(word, "_") && f.byName(doc) == nil
 	}
-	word, _, _ := strings.Cut(base[i:], "-")
-	return strings.Contains(word, "_") && f.byName(doc) == nil
+	return false
 }
 
 // datePrefix returns where a name goes on after a date such as 2026-03-01-, -1 when there is none.

@@ -21,6 +21,10 @@ const telnetHeader = `"timestamp","severity","ip","protocol","port","hostname","
 
 const telnetRow = `"2026-03-01 02:10:00",medium,198.51.100.7,tcp,23,host.example,telnet,64500,GB,Region,City,0,ptr,,login:` + "\n"
 
+func document(name, text string) report.Document {
+	return report.Document{Reader: strings.NewReader(text), Name: name}
+}
+
 // parse returns the events, kept, and the reasons of the bad rows.
 func parse(t *testing.T, tables shadowserver.Tables, name, subject, text string) (events []report.Event, bad []*report.RowError) {
 	t.Helper()
@@ -51,6 +55,18 @@ func TestTypeByNameOrHeader(t *testing.T) {
 		{"week.zip/2026-03-01-scan6_telnet-123-examplenet.csv.gz", "", telnetHeader + telnetRow, "scan6_telnet", "vulnerable/vulnerable-system", "open-telnet"},
 		{"shadowserver_2015-01-01-scan_smtp-sample-asn.csv.zip", "", smtp, "scan_smtp", "other/other", "open-smtp"},
 		{"scan_telnet-examplenet.csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-scan_telnet-example-as64500.csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-scan_telnet-example-asn.csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-SCAN6_TELNET-EXAMPLE-ASN.CSV", "", telnetHeader + telnetRow, "scan6_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-scan_telnet-123-example-asn-delayed (1).csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-scan_telnet (1).csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"scan_telnet(12).csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"Accessible-Telnet (2).csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"isp.example-2024-03-01-scan_telnet-asn.csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"mail.eml/2024-03-01-scan_telnet-example-asn.ZIP/report.csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-scan_telnet-asn.zip/2024-03-01-scan6_telnet-asn.csv", "", telnetHeader + telnetRow, "scan6_telnet", "vulnerable/vulnerable-system", "open-telnet"},
+		{"2024-03-01-scan_nosuchthing-asn.zip/report.csv", "", smtp, "shadowserver", "other/undetermined", "smtp"},
+		{"2024-03-01-scan_telnet-folder/report.csv", "", telnetHeader + telnetRow, "shadowserver", "vulnerable/vulnerable-system", "open-telnet"},
 		{"Accessible-Telnet.csv", "", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
 		{"attachment.csv", "[Examplia] Shadowserver Accessible Telnet Service Report: 2026-03-01", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},
 		{"", "Shadowserver Examplia Open Telnet, Accessible Telnet Service Report: 2026-03-01", telnetHeader + telnetRow, "scan_telnet", "vulnerable/vulnerable-system", "open-telnet"},

@@ -23,6 +23,7 @@ type parser struct {
 	tagAt   int              // the column that tells them apart, -1 where it is not needed
 	lastTag string
 	httpAt  int // the column that has the host of a path, -1 when there is none
+	appAt   int // the column that has its scheme
 	clock   clock
 
 	event report.Event
@@ -47,7 +48,7 @@ func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
 	if len(columns) > maxColumns {
 		return nil, fmt.Errorf("the header row has more than %d columns", maxColumns)
 	}
-	p := &parser{f: f, h: newHeader(columns), tagAt: -1, httpAt: -1, plans: map[string]*plan{}}
+	p := &parser{f: f, h: newHeader(columns), tagAt: -1, httpAt: -1, appAt: -1, plans: map[string]*plan{}}
 	if !p.h.has("timestamp") {
 		return nil, errors.New("the header row has no column \"timestamp\": this is not a Shadowserver report")
 	}
@@ -60,6 +61,9 @@ func (f *facts) parser(doc report.Document, columns []string) (*parser, error) {
 		}
 		if n == "http_host" && p.httpAt < 0 {
 			p.httpAt = i
+		}
+		if n == "application" && p.appAt < 0 {
+			p.appAt = i
 		}
 	}
 	p.plan = p.newPlan(p.types, "")
@@ -105,9 +109,12 @@ func (f *facts) mostAlike(types []*reportType, h header) []*reportType {
 
 // datedSince2024 reports whether a file name says that the report is of a time when rows had a severity.
 func datedSince2024(path string) bool {
-	base := path[strings.LastIndexAny(path, `/\`)+1:]
-	i := datePrefix(base)
-	return i >= 0 && base[i-len("2024-01-01-"):i] >= "2024-01-01-"
+	for base := range fileNames(path) {
+		if i := datePrefix(base); i >= 0 {
+			return base[i-len("2024-01-01-"):i] >= "2024-01-01-"
+		}
+	}
+	return false
 }
 
 // distinct gives each column a name of its own: what is in details under one name twice would be lost to most
@@ -197,11 +204,33 @@ func (p *parser) roles(types []*reportType) []role {
 		roles[i] = claim(roles[i], &taken)
 	}
 	for i, n := range p.h.names {
-		if !listed[i] {
-			roles[i] = claim(p.f.roles[n], &taken)
+		if r := p.f.roles[n]; !listed[i] && r == roleAddr {
+			roles[i] = claim(r, &taken)
+		}
+	}
+	side := p.side(roles)
+	for i, n := range p.h.names {
+		if r := p.f.roles[n]; !listed[i] && r != roleAddr && (r&(rolePort|roleASN|roleCC) == 0 || sideOf(n) == side) {
+			roles[i] = claim(r, &taken)
 		}
 	}
 	return roles
+}
+
+// side returns of what the subject's address is, by the name of its column: "" for ip, "src" for src_ip. A column
+// that no type lists is the subject's port, network or country only where it is of the same side: the address of one
+// host with the port of another would name a third one's line.
+func (p *parser) side(roles []role) string {
+	for i, r := range roles {
+		if r&roleAddr != 0 {
+			return sideOf(p.h.names[i])
+		}
+	}
+	return ""
+}
+
+func sideOf(column string) string {
+	return strings.TrimSuffix(column[:strings.LastIndexByte(column, '_')+1], "_")
 }
 
 // role returns what a type says of a column.

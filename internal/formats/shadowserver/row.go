@@ -2,7 +2,6 @@ package shadowserver
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,6 +18,9 @@ func (p *parser) read(fields []string) error {
 	if len(fields) > len(p.names) || len(fields) < p.plan.need {
 		if len(fields) > maxColumns {
 			return fmt.Errorf("the row has more than %d columns, the header %d", maxColumns, len(p.names))
+		}
+		if len(fields) == 1 {
+			return fmt.Errorf("the row has 1 column, the header %d", len(p.names))
 		}
 		return fmt.Errorf("the row has %d columns, the header %d", len(fields), len(p.names))
 	}
@@ -73,24 +75,22 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 			return false, fmt.Errorf("%q is no time: write 2006-01-02 15:04:05, in UTC", short(v))
 		}
 		p.event.From = at
-		return true, nil
+		return v[len(v)-1] != ' ' && v[0] != ' ', nil
 	case roleAddr:
 		a, err := address(v)
 		if err != nil {
-			if network, bad := netip.ParsePrefix(v); bad == nil {
-				err = fmt.Errorf("%s is a network: an event is about one address", network)
-			}
+			s.Addr, err = oddAddress(v, err)
 			return false, err
 		}
 		s.Addr = a
 		return !a.Is4() || strings.IndexByte(v, ':') < 0, nil // IPv4-mapped IPv6 is told from IPv4 in the details
 	case rolePort:
-		n, ok := number(v, 65535)
+		n, ok := number(strings.Trim(v, " "), 65535)
 		if !ok {
 			return false, fmt.Errorf("%q is no port: write a number from 1 to 65535", short(v))
 		}
 		s.Port = uint16(n)
-		return n != 0, nil
+		return v[0] != '0' && v[0] != ' ' && v[len(v)-1] != ' ', nil
 	case roleProto:
 		if l := lower(v); word(l) {
 			s.Proto = l
@@ -101,7 +101,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 		if ok {
 			s.ASN = uint32(n)
 		}
-		return ok && n != 0, nil
+		return ok && v[0] != '0', nil
 	case roleCC:
 		if l := strings.ToUpper(v); country(l) {
 			s.CC = l
@@ -119,7 +119,7 @@ func (p *parser) member(r role, v string, fields []string) (whole bool, err erro
 		if ok {
 			t.Port = uint16(n)
 		}
-		return ok && n != 0, nil
+		return ok && v[0] != '0', nil
 	case roleTargetDomain:
 		t.Domain = host(v)
 		return t.Domain == v, nil
@@ -176,7 +176,11 @@ func (p *parser) url(v string, fields []string) string {
 	if end := strings.IndexByte(path, ' '); end >= 0 {
 		path = path[:end]
 	}
-	if u := "http://" + fields[p.httpAt] + path; len(u) <= report.MaxURLBytes {
+	scheme := "http://"
+	if p.appAt >= 0 && p.appAt < len(fields) && fields[p.appAt] == "https" {
+		scheme = "https://"
+	}
+	if u := scheme + fields[p.httpAt] + path; len(u) <= report.MaxURLBytes {
 		return u
 	}
 	return ""

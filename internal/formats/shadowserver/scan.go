@@ -3,6 +3,7 @@ package shadowserver
 import (
 	"errors"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -31,19 +32,26 @@ var errMore = errors.New("the record goes on after the window")
 
 // scanner splits a document into records and columns by RFC 4180, and like encoding/csv it takes a bare LF for the
 // end of a record, skips empty lines, and drops the CR before an LF. A quote inside a value that does not begin
-// with one stands for itself, and so does text after a closing quote. Columns are substrings of a window of the document, which is one allocation for some
-// hundred records.
+// with one stands for itself, and so does text after a closing quote. A bare CR belongs to its value, unless the
+// header ends with one: then the document was written by an old Mac or by a tool that takes CRLF for two ends, and CR
+// and LF both end a record. Where both are in one document, a record with too many columns is cut at its CRs, too.
+// Columns are substrings of a window of the document, which is one allocation for some hundred records.
 type scanner struct {
-	r      io.Reader
-	buf    []byte // what the window is read into
-	window string // what is looked at
-	pos    int    // start of the next record in window
-	last   bool   // nothing comes after window
-	err    error  // why nothing comes after it, nil at the end of the document
-	want   int    // columns that a record should have, 0 while not known
-	rescan int    // bytes that may still be read again
-	fields []string
+	r       io.Reader
+	buf     []byte // what the window is read into
+	window  string // what is looked at
+	pos     int    // start of the next record in window
+	last    bool   // nothing comes after window
+	err     error  // why nothing comes after it, nil at the end of the document
+	want    int    // columns that a record should have, 0 while not known
+	rescan  int    // bytes that may still be read again
+	began   bool   // the header has been returned
+	crUntil int    // before this position in window a bare CR ends a record, too
+	fields  []string
 }
+
+// crAlways is the crUntil of a document whose header ends with a bare CR: beyond any document's end.
+const crAlways = math.MaxInt
 
 func newScanner(r io.Reader) *scanner {
 	s := &scanner{r: r, buf: make([]byte, windowBytes), rescan: rescanBytes}
@@ -76,6 +84,9 @@ func (s *scanner) fill() {
 			}
 		}
 	}
+	if s.crUntil != crAlways {
+		s.crUntil = max(s.crUntil-s.pos, 0)
+	}
 	s.window, s.pos = string(s.buf[:n]), 0
 }
 
@@ -88,8 +99,11 @@ func (s *scanner) next() ([]string, error) {
 			return nil, s.end()
 		}
 		used, err := s.split(text)
+		if s.doubtful(err, text) && s.cutAtCR(text[:used]) {
+			continue
+		}
 		switch {
-		case err == nil && s.last && s.err != nil && text[used-1] != '\n':
+		case err == nil && s.last && s.err != nil && !s.endsLine(text[used-1]):
 			return nil, s.end() // the reader broke off: nobody knows whether the row is whole
 		case err == nil && used > maxRecord:
 			s.pos += used
@@ -98,6 +112,7 @@ func (s *scanner) next() ([]string, error) {
 			s.pos += used // an empty line
 		case err == nil:
 			s.pos += used
+			s.began = true
 			return s.fields, nil
 		case !errors.Is(err, errMore):
 			s.resume(used)
@@ -116,6 +131,54 @@ func (s *scanner) next() ([]string, error) {
 	}
 }
 
+// doubtful reports whether a record, as split from the start of text, may have been several that CRs end.
+func (s *scanner) doubtful(err error, text string) bool {
+	if errors.Is(err, errMore) {
+		return s.last || len(text) >= maxRecord
+	}
+	return err != nil || !s.began || s.want > 0 && len(s.fields) > s.want
+}
+
+// cutAtCR lets bare CRs end the lines of what was taken for one record, if it has any: up to the end of the document
+// where it was taken for the header.
+func (s *scanner) cutAtCR(record string) bool {
+	if s.pos < s.crUntil || !bareCR(record) {
+		return false
+	}
+	s.crUntil = s.pos + len(record)
+	if !s.began {
+		s.crUntil = crAlways
+	}
+	return true
+}
+
+// bareCR reports whether text goes on after a CR that is outside of quotes and not half of a CRLF.
+func bareCR(text string) bool {
+	quoted := false
+	for i := 0; i < len(text)-1; i++ {
+		switch text[i] {
+		case '"':
+			quoted = !quoted
+		case '\r':
+			if !quoted && text[i+1] != '\n' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// endsLine reports whether a record that ends with c ends with its line.
+func (s *scanner) endsLine(c byte) bool { return c == '\n' || c == '\r' && s.crUntil == crAlways }
+
+// newline returns where text's first line ends, -1 where it does not. The text begins at position at of the window.
+func (s *scanner) newline(text string, at int) int {
+	if at < s.crUntil {
+		return strings.IndexAny(text, "\r\n") // the LF of a CRLF is an empty line then
+	}
+	return strings.IndexByte(text, '\n')
+}
+
 func (s *scanner) end() error {
 	s.pos = len(s.window)
 	if s.err != nil {
@@ -128,13 +191,13 @@ func (s *scanner) end() error {
 // Text crafted so that each line is such a row would be read again and again: past a budget all of it is left out.
 func (s *scanner) resume(used int) {
 	text := s.window[s.pos:]
-	line := strings.IndexByte(text, '\n') + 1
+	line := s.newline(text, s.pos) + 1
 	switch {
 	case line == 0:
 		line = len(text)
 	case s.rescan < used-line:
 		line = used
-		if i := strings.IndexByte(text[used:], '\n'); i >= 0 {
+		if i := s.newline(text[used:], s.pos+used); i >= 0 {
 			line += i + 1
 		} else {
 			line = len(text)
@@ -147,7 +210,7 @@ func (s *scanner) resume(used int) {
 
 // skip leaves out a record that is too long.
 func (s *scanner) skip(text string) {
-	if line := strings.IndexByte(text, '\n') + 1; line > 0 {
+	if s.newline(text, s.pos) >= 0 {
 		s.resume(len(text))
 		return
 	}
@@ -157,7 +220,7 @@ func (s *scanner) skip(text string) {
 			return
 		}
 		s.fill()
-		if line := strings.IndexByte(s.window, '\n') + 1; line > 0 {
+		if line := s.newline(s.window, 0) + 1; line > 0 {
 			s.pos = line
 			return
 		}
@@ -208,7 +271,7 @@ func (s *scanner) split(text string) (used int, err error) {
 
 // lineEnd returns where the line ends that i is on.
 func (s *scanner) lineEnd(text string, i int) (int, error) {
-	if k := strings.IndexByte(text[i:], '\n'); k >= 0 {
+	if k := s.newline(text[i:], s.pos+i); k >= 0 {
 		return i + k, nil
 	}
 	if !s.last {
@@ -246,6 +309,8 @@ func (s *scanner) quoted(text string, i, eol int) (value string, after int, ende
 		return value, j, true, nil
 	case text[j] == ',':
 		return value, j, false, nil
+	case text[j] == '\r' && s.pos+j < s.crUntil:
+		return value, j, true, nil
 	case text[j] == '\r' && (j+1 == len(text) || text[j+1] == '\n'):
 		return value, j + 1, true, nil
 	case j > eol:

@@ -19,10 +19,14 @@ import (
 // The tests of this file are inside the package because the scanner is private: encoding/csv is its slow, obvious
 // twin.
 
-// scan returns all records and the reasons of the bad ones.
+// scan returns all records after the header and the reasons of the bad ones.
 func scan(r io.Reader, want int) (records [][]string, bad []string, err error) {
 	s := newScanner(r)
-	s.want = want
+	s.want, s.began = want, true
+	return all(s)
+}
+
+func all(s *scanner) (records [][]string, bad []string, err error) {
 	for {
 		fields, err := s.next()
 		var b badRecord
@@ -72,6 +76,7 @@ func sameAsTwin(t interface{ Fatalf(string, ...any) }, text string) {
 func FuzzScan(f *testing.F) {
 	for _, text := range []string{
 		"", "\n", "a", "a,b\n", "a,\"b\"\r\n", "\"a\"\"b\",c", "\"a\nb\",c\n", "\ufeffa,b", "\"a", "\"a\"b,c\n", ",,\n,,", "a\r", "\r\n\r\n", "\"\",\"\"\n",
+		"a,b\rc,d\r", "a\r\r\n\"b\rc\"\rd",
 	} {
 		f.Add(text)
 	}
@@ -85,6 +90,55 @@ func TestScanLikeTwin(t *testing.T) {
 		}), 0, 40).Draw(t, "parts")
 		sameAsTwin(t, strings.Join(parts, ""))
 	})
+}
+
+// TestOldMac reads text whose lines end with CR like the same text with LF, whatever is in its quoted values.
+func TestOldMac(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.SampledFrom([]string{
+			"", "a", "bc", `""`, `"x,y"`, "\"x\ny\"", "\"x\ry\"", "\"x\r\ny\"", `"a""b"`, " ", "é", "\x00",
+		})
+		ends := rapid.SampledFrom([]string{"\r", "\r", "\n", "\r\n", "\r\r\n", "\r\r"})
+		lf, cr := "head,line\n", "head,line\r"
+		for range rapid.IntRange(1, 10).Draw(t, "rows") {
+			row := strings.Join(rapid.SliceOfN(value, 2, 5).Draw(t, "row"), ",")
+			lf, cr = lf+row+"\n", cr+row+ends.Draw(t, "end")
+		}
+		if rapid.Bool().Draw(t, "no end") {
+			cr = strings.TrimRight(cr, "\r\n")
+		}
+		want, bad, err := all(newScanner(strings.NewReader(lf)))
+		if err != nil || bad != nil {
+			t.Fatalf("scan %q: %q, %v", lf, bad, err)
+		}
+		for _, r := range []io.Reader{strings.NewReader(cr), iotest.OneByteReader(strings.NewReader(cr))} {
+			got, bad, err := all(newScanner(r))
+			if diff := cmp.Diff(want, got); diff != "" || err != nil || bad != nil {
+				t.Fatalf("scan %q: %q, %v (-LF +CR):\n%s", cr, bad, err, diff)
+			}
+		}
+	})
+}
+
+// TestOldMacAcrossWindows has more records than a window, and so many that they were taken for one giant row.
+func TestOldMacAcrossWindows(t *testing.T) {
+	const rows = 50_000
+	row := "198.51.100.7,\"quoted\rvalue\",some more text to fill the row"
+	for _, c := range []struct{ name, header, end string }{
+		{"CR", "a,b,c\r", "\r"},
+		{"CR after a header with LF", "a,b,c\n", "\r"},
+		{"LF after a header with CR", "a,b,c\r", "\n"},
+	} {
+		s := newScanner(strings.NewReader(c.header + strings.Repeat(row+c.end, rows)))
+		if _, err := s.next(); err != nil {
+			t.Fatal(err)
+		}
+		s.want = 3
+		got, bad, err := all(s)
+		if len(got) != rows || bad != nil || err != nil || got[rows-1][1] != "quoted\rvalue" {
+			t.Errorf("%s: %d records, %q, %v", c.name, len(got), bad, err)
+		}
+	}
 }
 
 // TestWindows lets records fall across the edges of the window and readers give what they like.
@@ -133,6 +187,9 @@ func TestRecovery(t *testing.T) {
 		{"giant line", "a,1\n" + giant + ",2\nc,3\n", []string{"a", "c"}, 1},
 		{"giant line at the end", "a,1\n" + giant, []string{"a"}, 1},
 		{"giant quoted value", "a,1\n\"b\n" + giant + "\n\"\nc,3\n", []string{"a", "c"}, 1},
+		{"rows that a CR ends among others", "a,1\nb,2\rc,3\rd,4\ne,5\r\nf,6\rg,7", []string{"a", "b", "c", "d", "e", "f", "g"}, 0},
+		{"a CR in a value", "a\rx,1\nb,\"2\r2\"\n", []string{"a\rx", "b"}, 0},
+		{"open quote in a row that a CR ends", "a,1\nb,2\r\"c,3\rd,4\ne,5\n", []string{"a", "b", "d", "e"}, 1},
 		{"text after a quote", "a,1\n\"b\"c,2\nd,3\n", []string{"a", `"b"c`, "d"}, 0},
 	} {
 		got, bad, err := scan(strings.NewReader(c.text), 2)

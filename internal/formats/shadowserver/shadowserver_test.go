@@ -31,6 +31,16 @@ func TestBytes(t *testing.T) {
 		bad        string // part of the reason of the bad row, "" for none
 	}{
 		{"CRLF and byte order mark", "\ufeff" + strings.ReplaceAll(telnetHeader+telnetRow+telnetRow, "\n", "\r\n"), 2, ""},
+		{"CR", strings.ReplaceAll(telnetHeader+telnetRow+telnetRow, "\n", "\r"), 2, ""},
+		{"CR and byte order mark", "\ufeff" + strings.ReplaceAll(telnetHeader+telnetRow+telnetRow, "\n", "\r"), 2, ""},
+		{"CR and no line end", strings.TrimSuffix(strings.ReplaceAll(telnetHeader+telnetRow, "\n", "\r"), "\r"), 1, ""},
+		{"CRCRLF", strings.ReplaceAll(telnetHeader+telnetRow+telnetRow, "\n", "\r\r\n"), 2, ""},
+		{"CR after the header, LF after the rows", strings.Replace(telnetHeader, "\n", "\r", 1) + telnetRow + telnetRow, 2, ""},
+		{"LF after the header, CR after the rows", telnetHeader + strings.ReplaceAll(telnetRow+telnetRow+telnetRow, "\n", "\r"), 3, ""},
+		{"CR and one bad row", strings.ReplaceAll(telnetHeader+telnetRow+"x,y\n"+telnetRow, "\n", "\r"), 2, "the row has 2 columns, the header 15"},
+		{"a header that CR ends", strings.ReplaceAll(telnetHeader, "\n", "\r"), 0, ""},
+		{"one line that CR ends", "no,report\r", 0, "no column \"timestamp\""},
+		{"CR only", "\r\r\r", 0, "is empty"},
 		{"no line end", telnetHeader + strings.TrimSuffix(telnetRow, "\n"), 1, ""},
 		{"NUL", telnetHeader + strings.Replace(telnetRow, "login:", "a\x00b", 1) + telnetRow, 1, "NUL"},
 		{"not UTF-8", telnetHeader + strings.Replace(telnetRow, "login:", "a\xffb", 1) + telnetRow, 1, "UTF-8"},

@@ -1,6 +1,7 @@
 package shadowserver
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -18,7 +19,8 @@ type clock struct {
 // Shadowserver's documentation, and intelmq.json says so for each type.
 var layouts = []string{
 	time.RFC3339Nano, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 MST", "2006-01-02T15:04:05",
-	"2006-01-02 15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999", "2006-01-02 15:04:05Z0700", "2006-01-02T15:04:05Z0700",
+	"2006-01-02 15:04:05Z07", "2006-01-02 15:04:05 -07:00", "2006-01-02 15:04:05 -0700",
 }
 
 // read returns the time that s names.
@@ -30,6 +32,7 @@ func (c *clock) read(s string) (time.Time, bool) {
 		}
 		return time.Time{}, false
 	}
+	s = strings.Trim(s, " ")
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
 			if zone, _ := t.Zone(); layout == "2006-01-02 15:04:05 MST" && zone != "UTC" && zone != "GMT" {
@@ -85,6 +88,23 @@ func address(s string) (netip.Addr, error) {
 	}
 	four[3] = byte(value)
 	return netip.AddrFrom4(four), nil
+}
+
+// oddAddress reads an address in a form that is not the usual one: between spaces, or as a network of one address.
+// Otherwise it says what is wrong, or what was wrong with the usual form.
+func oddAddress(s string, err error) (netip.Addr, error) {
+	s = strings.Trim(s, " ")
+	network, bad := netip.ParsePrefix(s)
+	if bad == nil && network.IsSingleIP() {
+		return network.Addr().Unmap(), nil
+	}
+	if bad == nil {
+		return netip.Addr{}, fmt.Errorf("%s is a network: an event is about one address", network)
+	}
+	if a, bad := report.ParseAddr(s); bad == nil {
+		return a, nil
+	}
+	return netip.Addr{}, err
 }
 
 // number reads digits up to limit.

@@ -54,6 +54,9 @@ func Detect(_ report.Document, head []byte) bool {
 	return has["source_identifier"] && has["category"] && (has["reporter"] || has["report_id"])
 }
 
+// Unclaimed says why a document that looks like JSON may not have been known for XARF; "" when there is nothing to say.
+func Unclaimed(head []byte) string { return limits.Unclaimed(head) }
+
 // Parse yields one event for each report in the document: one object, objects one after the other, or a list of them.
 func Parse(doc report.Document) iter.Seq2[report.Event, error] {
 	return func(yield func(report.Event, error) bool) {

@@ -15,11 +15,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
 	"tocsin/internal/intake"
+	"tocsin/internal/report"
 )
 
 // Folder is the watched drop folder.
@@ -198,11 +200,22 @@ func (f *Folder) take(ctx context.Context, rel string, file intake.File) error {
 		f.seen[rel] = l
 	}
 	if err := f.putAway(rel); err != nil {
-		return fmt.Errorf("it is safe in the stream, but cannot be moved out of the drop folder: %w", err)
+		return fmt.Errorf("it is safe in the stream, but cannot be moved out of the drop folder: %w", bare(err))
 	}
 	delete(f.seen, rel)
 	f.relieve(rel)
 	return nil
+}
+
+// bare is what an error of the file system says, without the call and the paths.
+func bare(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
 }
 
 func (f *Folder) accept(ctx context.Context, file intake.File) error {
@@ -258,12 +271,38 @@ func (f *Folder) complain(rel string, err error) {
 	s, known := f.stuck[rel]
 	if !known {
 		s = Stuck{Path: rel, Since: time.Now().UTC()}
-		// Names may name people: the list of what is stuck has them, the log only at debug.
-		f.log.Warn("a file in the drop folder cannot be taken, it will be tried again", "stuck", len(f.stuck)+1)
+		// Names may name people, so the log has them only at debug. The inode finds the file (docs/operate.md).
+		inode, size := f.inode(rel)
+		f.log.Warn("a file in the drop folder cannot be taken and will be tried again: find it by its inode, with find -inum",
+			"inode", inode, "bytes", size, "cause", f.cause(rel, err), "stuck", len(f.stuck)+1)
 		f.log.Debug("a file in the drop folder cannot be taken", "file", rel, "err", err)
 	}
 	s.Reason = err.Error()
 	f.stuck[rel] = s
+}
+
+// inode is the file's number and its size; 0 where there is nothing to see any more.
+func (f *Folder) inode(rel string) (number uint64, size int64) {
+	info, err := os.Lstat(filepath.Join(f.path, rel))
+	if err != nil {
+		return 0, 0
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		number = st.Ino
+	}
+	return number, info.Size()
+}
+
+// cause is what an error says without the file's name.
+func (f *Folder) cause(rel string, err error) string {
+	s := strings.ReplaceAll(err.Error(), report.Printable(filepath.Join(f.path, rel)), "it")
+	if !strings.Contains(s, report.Printable(filepath.Base(rel))) {
+		return s
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
+	}
+	return "the log at level debug says it"
 }
 
 // Stuck lists the files that cannot be taken, by path.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,6 +187,38 @@ func TestWhatCannotBeTakenIsTriedAgain(t *testing.T) {
 		w.want("when it can be", today+"a")
 		if s := w.f.Stuck(); len(s) != 0 {
 			t.Errorf("still stuck: %+v", s)
+		}
+	})
+}
+
+// TestStuckFileCanBeFound: the log tells the operator which file it is and why, without its name.
+func TestStuckFileCanBeFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir(), &intaketest.Stream{}, config())
+		if err := os.Symlink("/nowhere/doe", filepath.Join(w.dir, "jane-doe.eml")); err != nil {
+			t.Fatal(err)
+		}
+		w.kept.Fail(errors.New("the disk is full"))
+		w.put("john-doe.csv", "12345")
+		w.run(func() {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		})
+		for name, cause := range map[string]string{
+			"jane-doe.eml": "it: a link that leads nowhere or out of " + w.dir + " is not followed: put the file itself there",
+			"john-doe.csv": "the disk is full",
+		} {
+			info, err := os.Lstat(filepath.Join(w.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("inode=%d bytes=%d cause=%q", info.Sys().(*syscall.Stat_t).Ino, info.Size(), cause)
+			if !strings.Contains(w.log.String(), want) {
+				t.Errorf("no %s in the log:\n%s", want, &w.log)
+			}
+		}
+		if strings.Contains(w.log.String(), "doe") {
+			t.Errorf("the log names a person:\n%s", &w.log)
 		}
 	})
 }

@@ -20,7 +20,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tocsin/internal/intake"
 	"tocsin/internal/report"
@@ -177,20 +176,16 @@ func (h *Handler) delivery(r *http.Request, reporter string) (intake.Delivery, e
 	return d, nil
 }
 
-// fileName keeps the last part of what a sender calls its file: no folders (RFC 6266 §4.3), no control characters.
+// fileName keeps the last part of what a sender calls its file: no folders (RFC 6266 §4.3), and nothing that would not
+// be seen, or would turn round what stands beside it, where the name is shown.
 func fileName(s string) string {
 	if i := strings.LastIndexAny(s, `/\`); i >= 0 {
 		s = s[i+1:]
 	}
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, s)
 	if len(s) > maxName {
-		s = strings.ToValidUTF8(s[len(s)-maxName:], "") // the end tells the kind of file
+		s = s[len(s)-maxName:] // the end tells the kind of file
 	}
+	s = report.CleanName(s)
 	if s == "." || s == ".." {
 		return ""
 	}
@@ -314,7 +309,11 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelError
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	}
-	h.log.Log(context.WithoutCancel(r.Context()), level, "report refused over HTTP", "status", f.status, "cause", f.cause)
+	attrs := []slog.Attr{slog.Int("status", f.status), slog.String("told", f.detail)}
+	if f.cause != nil {
+		attrs = append(attrs, slog.String("cause", f.cause.Error()))
+	}
+	h.log.LogAttrs(context.WithoutCancel(r.Context()), level, "report refused over HTTP", attrs...)
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close") // what is left of the body is not read
 	}

@@ -37,7 +37,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"goes on after a crash":       goesOn,
 		"duplicate bytes":             duplicateBytes,
 		"quarantine, replay, drop":    quarantine,
+		"letters, threads, blocks":    letters,
 		"sweep":                       sweep,
+		"archive":                     archive,
 		"retention":                   retention,
 		"failed commit keeps nothing": failedCommit,
 	} {
@@ -49,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 type Document struct {
 	Report report.Report
 	Rows   []Row
+	Mail   *report.Mail   // the mail that it is
+	Letter *report.Letter // what it is instead of rows
 }
 
 // events is what a parser would yield.
@@ -82,7 +86,14 @@ func Desk(t testing.TB, db desk.Store, docs ...*Document) *desk.Desk {
 		Open: func(doc report.Document, _ string) iter.Seq2[desk.Document, error] {
 			return func(yield func(desk.Document, error) bool) {
 				id, _ := io.ReadAll(doc.Reader)
-				yield(desk.Document{Name: doc.Name, Format: "test", Events: byName[string(id)].events}, nil)
+				d := byName[string(id)]
+				one := desk.Document{Name: doc.Name, Format: "test", Mail: d.Mail, Events: d.events}
+				if d.Letter != nil {
+					one.Events = nil
+					yield(one, d.Letter)
+					return
+				}
+				yield(one, nil)
 			}
 		},
 		Originals: originals{}, Networks: func() desk.Networks { return networks{} }, Store: db, Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
@@ -102,9 +113,18 @@ func (originals) Original(_ context.Context, id report.ID) (io.ReadCloser, error
 
 type networks struct{}
 
-var own = report.Holder{Own: true}
+var (
+	own   = report.Holder{Own: true}
+	north = report.Holder{Partner: "north"}
+)
 
-func (networks) Lookup(netip.Addr) *report.Holder { return &own }
+// Whose says that everything is ours, but for what a report says is of AS64501.
+func (networks) Whose(_ netip.Addr, reported uint32) *report.Holder {
+	if reported == 64501 {
+		return &north
+	}
+	return &own
+}
 
 // NewDocument makes a report of n events: hosts different addresses, over span from begin on.
 func NewDocument(r *rand.Rand, reporter string, n, hosts int, begin time.Time, span time.Duration) *Document {
@@ -478,40 +498,107 @@ func sweep(t *testing.T, db *store.DB) {
 	d := Desk(t, db, doc)
 	work(t, d, doc, 0)
 	cfg := incident.Defaults()
-	states := func() string {
-		var all []string
-		for in, err := range db.Incidents(t.Context(), "") {
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, fmt.Sprintf("%s=%s/%s", in.Subject, in.State, in.Outcome))
-		}
-		slices.Sort(all)
-		return strings.Join(all, " ")
-	}
 	moved, err := db.Sweep(t.Context(), &cfg, Start.AddDate(0, 0, 16))
 	if err != nil || moved != 2 {
 		t.Fatalf("swept %d, %v, want 2", moved, err)
 	}
 	want := "198.51.0.1=closed/went-quiet 198.51.0.2=quiet/ 198.51.0.3=open/ 198.51.0.4=open/"
-	if got := states(); got != want {
+	if got := states(t, db); got != want {
 		t.Errorf("states %s\nwant   %s", got, want)
 	}
 	if moved, err := db.Sweep(t.Context(), &cfg, Start.AddDate(0, 0, 16)); err != nil || moved != 0 {
 		t.Errorf("the second sweep moved %d, %v", moved, err)
 	}
-	if _, err := db.Sweep(t.Context(), &cfg, Start.AddDate(0, 0, 62)); err != nil {
-		t.Fatal(err)
-	}
-	if got := states(); !strings.Contains(got, "198.51.0.4=closed/unknown") {
-		t.Errorf("a silent feed: %s", got)
+	for _, c := range []struct {
+		day  int // the feed delivered last on day 40
+		want string
+	}{{62, "open/"}, {99, "open/"}, {100, "closed/unknown"}} {
+		if _, err := db.Sweep(t.Context(), &cfg, Start.AddDate(0, 0, c.day).Add(time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if got := states(t, db); !strings.Contains(got, "198.51.0.4="+c.want) {
+			t.Errorf("a silent feed on day %d: %s", c.day, got)
+		}
 	}
 	// Seen again inside its window: the same incident goes on.
 	late := &Document{Report: doc.Report, Rows: []Row{{Event: Event(2, Start.AddDate(0, 0, 16), "again")}}}
 	late.Report.ID, late.Report.SHA256 = report.NewID(Start), [32]byte{2}
 	work(t, Desk(t, db, late), late, 0)
-	if got := states(); !strings.Contains(got, "198.51.0.2=open/") {
+	if got := states(t, db); !strings.Contains(got, "198.51.0.2=open/") {
 		t.Errorf("seen again: %s", got)
+	}
+}
+
+// states is what became of every subject.
+func states(t *testing.T, db *store.DB) string {
+	t.Helper()
+	var all []string
+	for in, err := range db.Incidents(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fmt.Sprintf("%s=%s/%s", in.Subject, in.State, in.Outcome))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// archive takes in a report whose events are a year old: its feed is silent once nothing has come in for the silence
+// time, and deliveries of older events, in any order of commits, count as well as new ones. Those of another feed, or
+// about another network, do not.
+func archive(t *testing.T, db *store.DB) {
+	old, asn := Start.AddDate(-1, 0, 0), uint32(64501)
+	doc := func(n byte, received int, events ...report.Event) *Document {
+		d := &Document{Report: report.Report{
+			ID: report.NewID(Start), Channel: "test", Reporter: "north", ReceivedAt: Start.AddDate(0, 0, received), SHA256: [32]byte{n},
+		}}
+		for _, e := range events {
+			d.Rows = append(d.Rows, Row{Event: e})
+		}
+		return d
+	}
+	partners := Event(2, old, "")
+	partners.Subject.ASN = asn
+	otherFeed, otherNetwork := Event(3, old, ""), Event(4, old, "")
+	otherFeed.Feed, otherNetwork.Subject.ASN = "rdp", asn
+	docs := []*Document{
+		doc(1, 0, Event(1, old, ""), partners),
+		doc(2, 50, otherFeed, otherNetwork),
+		doc(3, 30, Event(5, old.AddDate(0, 0, -1), "")), // ours, by the same feed, of the day before
+		doc(4, 20, Event(5, old.AddDate(0, 0, -1), "again")),
+	}
+	d := Desk(t, db, docs...)
+	for _, doc := range docs {
+		work(t, d, doc, 0)
+	}
+	marks, err := db.Watermarks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := incident.Watermarks{
+		{Feed: "test/telnet", Network: "own"}:           {Newest: old, Delivered: Start.AddDate(0, 0, 30)},
+		{Feed: "test/telnet", Network: "partner:north"}: {Newest: old, Delivered: Start.AddDate(0, 0, 50)},
+		{Feed: "test/rdp", Network: "own"}:              {Newest: old, Delivered: Start.AddDate(0, 0, 50)},
+	}
+	if diff := gocmp.Diff(want, marks); diff != "" {
+		t.Errorf("watermarks (-want +got):\n%s", diff)
+	}
+	cfg := incident.Defaults()
+	for _, c := range []struct {
+		day  int
+		want string
+	}{
+		{50, "198.51.0.1=open/ 198.51.0.2=open/ 198.51.0.3=open/ 198.51.0.4=open/ 198.51.0.5=open/"},
+		{89, "198.51.0.1=open/ 198.51.0.2=open/ 198.51.0.3=open/ 198.51.0.4=open/ 198.51.0.5=open/"},
+		{91, "198.51.0.1=closed/unknown 198.51.0.2=open/ 198.51.0.3=open/ 198.51.0.4=open/ 198.51.0.5=closed/unknown"},
+		{111, "198.51.0.1=closed/unknown 198.51.0.2=closed/unknown 198.51.0.3=closed/unknown 198.51.0.4=closed/unknown 198.51.0.5=closed/unknown"},
+	} {
+		if _, err := db.Sweep(t.Context(), &cfg, Start.AddDate(0, 0, c.day)); err != nil {
+			t.Fatal(err)
+		}
+		if got := states(t, db); got != c.want {
+			t.Errorf("day %d: %s\nwant   %s", c.day, got, c.want)
+		}
 	}
 }
 
@@ -524,7 +611,7 @@ func retention(t *testing.T, db *store.DB) {
 	work(t, d, doc, 0)
 	work(t, d, late, 0)
 	cfg := incident.Defaults()
-	now := time.Now()
+	now := doc.Report.ReceivedAt.AddDate(0, 0, 61) // their feed delivered last 61 days ago
 	if _, err := db.Sweep(t.Context(), &cfg, now); err != nil {
 		t.Fatal(err)
 	}

@@ -225,6 +225,22 @@ func (m *matcher) step(c byte) {
 	}
 }
 
+// Unclaimed says why a document that looks like JSON may not have been known for what it is; "" when there is nothing
+// to say.
+func (l Limits) Unclaimed(head []byte) string {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
+		return ""
+	}
+	var m matcher
+	for _, c := range text {
+		if m.step(c); m.depth > l.Depth+1 { // one list may stand around all
+			return l.TooDeep()
+		}
+	}
+	return ""
+}
+
 var errTooLong = errors.New("object too long")
 
 // The decoder gets its input in chunks, small ones first: what it read too much is little, so going back is cheap even
