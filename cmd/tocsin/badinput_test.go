@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tocsin/internal/formats"
 	"tocsin/internal/report"
 )
 
@@ -43,12 +44,16 @@ func (b *bad) printed() int64 {
 }
 
 const (
-	sendAgain   = ": ask the sender for the file again"
-	known       = "(arf, xarf, shadowserver, list)"
+	sendAgain = ": ask the sender for the file again"
+	giantText = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
+	notText   = `column "banner" holds a NUL byte or bytes that are not UTF-8`
+	bombText  = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
+)
+
+// What a document of no format is told, which names them all.
+var (
+	known       = "(" + formats.Tables{}.Names() + ")"
 	unknownText = "the document is of no format that Tocsin knows " + known + ": name its format if it is one of them, or keep it until its format is added"
-	giantText   = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
-	notText     = `column "banner" holds a NUL byte or bytes that are not UTF-8`
-	bombText    = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
 )
 
 func hostiles() []hostile {

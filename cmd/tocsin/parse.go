@@ -16,6 +16,7 @@ import (
 
 	"tocsin/internal/app"
 	"tocsin/internal/formats"
+	"tocsin/internal/formats/intelmq"
 	"tocsin/internal/formats/list"
 	"tocsin/internal/report"
 )
@@ -23,7 +24,7 @@ import (
 func newParse() *cobra.Command {
 	p := &parser{}
 	cmd := &cobra.Command{
-		Use:   "parse [--format NAME] [--map FILE] [--strict] FILE...",
+		Use:   "parse [--format NAME] [--map FILE] [--as json|intelmq] [--strict] FILE...",
 		Short: "Print the events of reports as JSON lines, and what is wrong with them",
 		Long: `Parse reads reports and prints one event a line on standard output; rows that cannot be used are named on
 standard error as FILE:ROW: reason, row 0 being the document itself, when not even its first row could be read. Nothing
@@ -31,7 +32,8 @@ is stored. "-" is standard input; --name gives it the name of the file.
 
 What is inside gzip, zip and mail is read too. The format is found by the file's name and by what is in it: keep the
 names that Shadowserver gives its files. A public list is named as list/NAME (docs/formats/list.md); --map reads the
-files as a list that FILE describes, as an entry of formats.lists in the config does.`,
+files as a list that FILE describes, as an entry of formats.lists in the config does. With --as intelmq the events are
+written for IntelMQ's JSON parser.`,
 		Example: "  tocsin parse 2026-03-01-scan_telnet-examplenet-asn64500.csv | jq .subject.addr",
 		Args:    atLeastOne("a file to parse"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,10 +47,18 @@ files as a list that FILE describes, as an entry of formats.lists in the config 
 	cmd.Flags().StringVar(&p.format, "format", "", "read every document as this format instead of detecting it")
 	cmd.Flags().StringVar(&p.mapFile, "map", "", "read every document as the list that this file describes")
 	cmd.Flags().BoolVar(&p.strict, "strict", false, "refuse whatever the format's own specification would refuse")
+	cmd.Flags().StringVar(&p.as, "as", asJSON, "write the events as json, which is Tocsin's own, or as intelmq")
+	_ = cmd.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{asJSON, asIntelMQ}, cobra.ShellCompDirectiveNoFileComp))
 	nameFlag(cmd, &p.name)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// What parse writes.
+const (
+	asJSON    = "json"
+	asIntelMQ = "intelmq"
+)
 
 // stdin is standard input where a file can be named.
 const stdin = "-"
@@ -79,6 +89,7 @@ func formatNames() (all []string) {
 
 type parser struct {
 	format  string
+	as      string
 	name    string // of standard input
 	mapFile string
 	strict  bool
@@ -99,6 +110,9 @@ func (p *parser) run(files []string) error {
 		if err := p.useMap(); err != nil {
 			return err
 		}
+	}
+	if p.as != asJSON && p.as != asIntelMQ {
+		return wrongUse("%q is no format that events are written in: name json or intelmq", p.as)
 	}
 	for _, f := range files {
 		if err := p.file(f); err != nil {
@@ -182,13 +196,28 @@ func (p *parser) file(path string) error {
 				continue
 			}
 			last = e.Row
-			p.line = append(e.AppendJSON(p.line[:0]), '\n')
-			if _, err := p.out.Write(p.line); err != nil {
+			if err := p.write(&e); err != nil {
 				return fmt.Errorf("write events: %w", err)
 			}
 		}
 	}
 	return nil
+}
+
+func (p *parser) write(e *report.Event) error {
+	line := p.line[:0]
+	if p.as == asIntelMQ {
+		text, err := intelmq.Encode(e)
+		if err != nil {
+			return err
+		}
+		line = append(line, text...)
+	} else {
+		line = e.AppendJSON(line)
+	}
+	p.line = append(line, '\n')
+	_, err := p.out.Write(p.line)
+	return err
 }
 
 // letter prints what a mail in no format is. A bounce or an auto-reply is all good: there is nothing in it to read.

@@ -117,7 +117,6 @@ func (nobody) WhosePrefix(netip.Prefix, uint32) *report.Holder { return &report.
 
 func (nobody) Whose(netip.Addr, uint32) *report.Holder { return &report.Holder{} }
 
-
 // bench is a desk at work.
 func bench(t *testing.T) (*desk.Desk, *memory, originals) {
 	t.Helper()

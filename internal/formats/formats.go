@@ -9,10 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"tocsin/internal/formats/acns"
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/intelmq"
 	"tocsin/internal/formats/list"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
+	"tocsin/internal/formats/xarfmail"
 	"tocsin/internal/report"
 )
 
@@ -50,6 +53,9 @@ func (t Tables) List() []Format {
 	return []Format{
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
+		{"xarfmail", xarfmail.Spec, xarfmail.Detect, xarfmail.Parse, xarfmail.Redact},
+		{"acns", acns.Spec, acns.Detect, acns.Parse, acns.Redact},
+		{"intelmq", intelmq.Spec, intelmq.Detect, intelmq.Parse, nil},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
 		{list.Format, list.Spec, t.Lists.Detect, t.Lists.Parse, nil}, // last: a list says the least of itself
 	}
