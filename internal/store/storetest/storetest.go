@@ -38,6 +38,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"duplicate bytes":             duplicateBytes,
 		"quarantine, replay, drop":    quarantine,
 		"letters, threads, blocks":    letters,
+		"fetched":                     fetched,
+		"links":                       links,
 		"sweep":                       sweep,
 		"archive":                     archive,
 		"retention":                   retention,
