@@ -326,4 +326,3 @@ func (c Config) Rebase(dir string) Config {
 	}
 	return c
 }
-

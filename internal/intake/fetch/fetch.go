@@ -272,7 +272,7 @@ func (r *Request) redirect(next *http.Request, via []*http.Request) error {
 			return nil
 		}
 	}
-	return leads(Denied, "redirects to " + report.Printable(host) + ", which is not followed: add that host to the config if it is right")
+	return leads(Denied, "redirects to "+report.Printable(host)+", which is not followed: add that host to the config if it is right")
 }
 
 // hostOf is a URL's host as the config writes it: in lower case, with the port only where it is not the scheme's own.
