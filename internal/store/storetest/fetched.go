@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -87,5 +88,38 @@ func links(t *testing.T, db *store.DB) {
 	expect("of what was fetched", []intake.Link{a}, got, err)
 	if n, err := db.DeleteFetched(t.Context(), Start.Add(time.Hour), Start); err != nil || n != 2 {
 		t.Errorf("%d forgotten, %v; want 2", n, err)
+	}
+}
+
+// restated holds that a list which says the same again later is no duplicate, and that everything else is.
+func restated(t *testing.T, db *store.DB) {
+	r := rand.New(rand.NewPCG(6, 6))
+	first := NewDocument(r, "list", 3, 1, Start, time.Hour)
+	first.Report.Channel, first.Report.Identity = intake.ChannelFeed, [32]byte{1}
+	later := *first
+	later.Report.ID, later.Report.Identity, later.Report.ReceivedAt = report.NewID(Start.Add(24*time.Hour)), [32]byte{2}, Start.Add(24*time.Hour)
+	same := later
+	same.Report.ID = report.NewID(Start.Add(25 * time.Hour))
+	mail := *first
+	mail.Report.Channel = intake.ChannelImport
+	mail.Report.ID = report.NewID(Start.Add(26 * time.Hour))
+	again := mail
+	again.Report.ID, again.Report.Identity = report.NewID(Start.Add(27*time.Hour)), [32]byte{3}
+	d := Desk(t, db, first, &later, &same, &mail, &again)
+	for i, c := range []struct {
+		doc  *Document
+		dup  report.ID
+		rows int64
+	}{
+		{first, report.ID{}, 3},
+		{&later, report.ID{}, 3},
+		{&same, later.Report.ID, 0},
+		{&mail, report.ID{}, 3},
+		{&again, mail.Report.ID, 0},
+		{first, report.ID{}, 0},
+	} {
+		if res := work(t, d, c.doc, 0); res.DuplicateOf != c.dup || c.rows > 0 && res.Events != c.rows {
+			t.Errorf("%d: %+v", i, res)
+		}
 	}
 }

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"letters, threads, blocks":    letters,
 		"fetched":                     fetched,
 		"links":                       links,
+		"restated":                    restated,
 		"sweep":                       sweep,
 		"archive":                     archive,
 		"retention":                   retention,

@@ -28,4 +28,9 @@ CREATE TABLE links (
 ) WITHOUT ROWID;
 CREATE INDEX links_due ON links (due) WHERE state = 'open';
 CREATE INDEX links_report ON links (report) WHERE report IS NOT NULL;
+-- A list that has not changed is a report of its own in each period in which it says so again: statement tells such reports
+-- apart, and is empty for all others.
+ALTER TABLE reports ADD COLUMN statement BLOB NOT NULL DEFAULT x'';
+DROP INDEX reports_same;
+CREATE UNIQUE INDEX reports_same ON reports (sha256, reporter, named, statement);
 -- +goose Down
