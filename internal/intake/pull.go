@@ -230,6 +230,10 @@ type LinkHost struct {
 	HTTP bool `yaml:"http"`
 	// Internal says that the host has a private address: it is a machine of your own.
 	Internal bool `yaml:"internal"`
+	// Redirects are further hosts that it may redirect to.
+	Redirects []string `yaml:"redirects"`
+	// Reporter is the source whose files the host has, whoever links to them. Empty: the reporter of the mail.
+	Reporter string `yaml:"reporter"`
 }
 
 func (l Links) withDefaults() Links {
@@ -250,6 +254,14 @@ func (l Links) validate(bad func(field, format string, args ...any)) {
 			bad(at, "%s is there already", h.Host)
 		}
 		seen[h.Host] = true
+		for _, r := range h.Redirects {
+			if why := checkHost(r); why != "" {
+				bad(fmt.Sprintf("intake.links.hosts[%d].redirects", i), "%s", why)
+			}
+		}
+		if h.Reporter != "" && !nameRule.MatchString(h.Reporter) {
+			bad(fmt.Sprintf("intake.links.hosts[%d].reporter", i), "%q cannot name a source: use up to 64 small letters, digits, - _ and dots", h.Reporter)
+		}
 	}
 	for _, v := range []struct {
 		field string
