@@ -2,10 +2,12 @@ package intake
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,8 +71,8 @@ func (s Shadowserver) Delta() []string {
 	if s.Mode == ModeDelta {
 		all = append(all, feed+"*")
 	}
-	for t, m := range s.Modes {
-		switch {
+	for _, t := range slices.Sorted(maps.Keys(s.Modes)) {
+		switch m := s.Modes[t]; {
 		case m == ModeDelta && s.Mode != ModeDelta:
 			all = append(all, feed+t)
 		case m == ModeFull && s.Mode == ModeDelta:
@@ -116,8 +118,9 @@ func (s Shadowserver) validate(bad func(field, format string, args ...any)) {
 	if s.MaxBytes < 0 {
 		bad(at+"max_bytes", "%d is less than nothing", s.MaxBytes)
 	}
-	for field, mode := range s.modes() {
-		if mode != "" && mode != ModeFull && mode != ModeDelta {
+	modes := s.modes()
+	for _, field := range slices.Sorted(maps.Keys(modes)) {
+		if mode := modes[field]; mode != "" && mode != ModeFull && mode != ModeDelta {
 			bad(at+field, "%q is no mode: write full, or delta if you asked Shadowserver for that", mode)
 		}
 	}
@@ -265,13 +268,14 @@ func (l Links) validate(bad func(field, format string, args ...any)) {
 	}
 	for _, v := range []struct {
 		field string
-		value int64
+		less  bool
+		value any
 	}{
-		{"max_per_mail", int64(l.MaxPerMail)}, {"max_bytes", l.MaxBytes}, {"timeout", int64(l.Timeout)},
-		{"give_up", int64(l.GiveUp)},
+		{"max_per_mail", l.MaxPerMail < 0, l.MaxPerMail}, {"max_bytes", l.MaxBytes < 0, l.MaxBytes},
+		{"timeout", l.Timeout < 0, l.Timeout}, {"give_up", l.GiveUp < 0, l.GiveUp},
 	} {
-		if v.value < 0 {
-			bad("intake.links."+v.field, "%d is less than nothing", v.value)
+		if v.less {
+			bad("intake.links."+v.field, "%v is less than nothing", v.value)
 		}
 	}
 }
@@ -294,7 +298,7 @@ func checkHost(s string) string {
 	if h, _, err := net.SplitHostPort(s); err == nil {
 		host = h
 	}
-	if host == "" || s != strings.ToLower(s) || strings.ContainsAny(host, "/*?#@ ") {
+	if host == "" || s != strings.ToLower(s) || strings.ContainsAny(s, "/*?#@ ") {
 		return fmt.Sprintf("%q is no host: write it as it stands in addresses, in small letters: reports.example.net", s)
 	}
 	return ""
