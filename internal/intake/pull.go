@@ -271,8 +271,10 @@ func (l Links) validate(bad func(field, format string, args ...any)) {
 		less  bool
 		value any
 	}{
-		{"max_per_mail", l.MaxPerMail < 0, l.MaxPerMail}, {"max_bytes", l.MaxBytes < 0, l.MaxBytes},
-		{"timeout", l.Timeout < 0, l.Timeout}, {"give_up", l.GiveUp < 0, l.GiveUp},
+		{"max_per_mail", l.MaxPerMail < 0, l.MaxPerMail},
+		{"max_bytes", l.MaxBytes < 0, l.MaxBytes},
+		{"timeout", l.Timeout < 0, l.Timeout},
+		{"give_up", l.GiveUp < 0, l.GiveUp},
 	} {
 		if v.less {
 			bad("intake.links."+v.field, "%v is less than nothing", v.value)

@@ -136,7 +136,8 @@ func headers(text string) (map[string]string, error) {
 
 // notToken reports a character that no header's name has (RFC 9110 §5.6.2).
 func notToken(r rune) bool {
-	return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r < 128 && strings.ContainsRune("!#$%&'*+-.^_`|~", r))
+	letter := r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 // Run fetches the list from time to time until ctx ends. A restart does not make it ask earlier.
@@ -150,17 +151,15 @@ func (f *Feed) Run(ctx context.Context) error {
 		if err == nil {
 			err = f.Fetch(ctx, time.Now())
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 		wait = f.spread()
-		if err == nil {
+		switch {
+		case err == nil:
 			failures = 0
-			continue
+		case ctx.Err() == nil:
+			failures++
+			wait = fetch.Pause(err, failures, min(firstPause, f.cfg.Every), f.cfg.Every)
+			f.log.Warn("a feed could not be fetched", "why", err.Error(), "failures", failures, "next_try_in", wait.String())
 		}
-		failures++
-		wait = fetch.Pause(err, failures, min(firstPause, f.cfg.Every), f.cfg.Every)
-		f.log.Warn("a feed could not be fetched", "why", err.Error(), "failures", failures, "next_try_in", wait.String())
 		err = nil
 	}
 }

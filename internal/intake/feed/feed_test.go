@@ -232,8 +232,11 @@ func TestComplete(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	err := feed.Check([]intake.Feed{
-		{Name: "spamhaus-drop"}, {Name: "ours"}, {Name: "a", URL: "https://a.example/", Format: "list/none"},
-		{Name: "b", URL: "https://b.example/", Format: "none"}, {Name: "c", URL: "http://c.example/", HeadersFile: "x"},
+		{Name: "spamhaus-drop"},
+		{Name: "ours"},
+		{Name: "a", URL: "https://a.example/", Format: "list/none"},
+		{Name: "b", URL: "https://b.example/", Format: "none"},
+		{Name: "c", URL: "http://c.example/", HeadersFile: "x"},
 		{Name: "d", URL: "https://d.example/", Format: "xarf"},
 	}, lists, []string{"xarf"})
 	want := "intake.feeds[1].url: nothing is known of where \"ours\" is to be had: write its address\n" +

@@ -24,7 +24,7 @@ func (c *Client) dial(ctx context.Context, address string, internal bool) (net.C
 	} else if all, err = c.opts.Lookup(ctx, host); err != nil {
 		return nil, err
 	}
-	var last error = leads(Refused, "has a private address only: if it is a machine of your own, say internal: true of it in the config")
+	last := leads(Refused, "has a private address only: if it is a machine of your own, say internal: true of it in the config")
 	for _, a := range all {
 		if !internal && !public(a) {
 			continue

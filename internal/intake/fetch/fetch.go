@@ -198,7 +198,7 @@ func (c *Client) get(ctx context.Context, r Request) (*Answer, error) {
 	if r.Internal {
 		client.Transport = c.internal
 	}
-	resp, err := client.Do(req) //nolint:gosec // whom to ask is the operator's word, and the dialler checks where it leads
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, c.explain(ctx, host, err)
 	}
@@ -278,10 +278,12 @@ func (r *Request) redirect(next *http.Request, via []*http.Request) error {
 // hostOf is a URL's host as the config writes it: in lower case, with the port only where it is not the scheme's own.
 func hostOf(u *url.URL) string {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if p := u.Port(); p != "" && !(u.Scheme == "https" && p == "443" || u.Scheme == "http" && p == "80") {
+	switch p := u.Port(); {
+	case p == "", u.Scheme == "https" && p == "443", u.Scheme == "http" && p == "80":
+		return host
+	default:
 		return net.JoinHostPort(host, p)
 	}
-	return host
 }
 
 // HostOf is the host that a URL names, as the config writes it; "" where it is no URL with a host.

@@ -158,8 +158,8 @@ func (f *Follower) Follow(ctx context.Context, now time.Time) (more bool, err er
 // follow follows one link and notes what became of it. Its error is the store's.
 func (f *Follower) follow(ctx context.Context, l intake.Link, now time.Time) error {
 	got, err := f.fetch(ctx, l)
-	if ctx.Err() != nil {
-		return nil // it is still open
+	if err != nil && ctx.Err() != nil {
+		return err // it is still open
 	}
 	l.Tries++
 	if err == nil {

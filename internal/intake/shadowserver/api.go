@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -50,9 +51,7 @@ type listed struct {
 // call calls a method and returns its answer.
 func (a *api) call(ctx context.Context, method string, args map[string]any, most int64) (*fetch.Answer, error) {
 	body := map[string]any{"apikey": a.key}
-	for k, v := range args {
-		body[k] = v
-	}
+	maps.Copy(body, args)
 	b, err := json.Marshal(body)
 	if err != nil {
 		return nil, err

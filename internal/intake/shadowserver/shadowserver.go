@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tocsin/internal/intake"
@@ -71,13 +72,11 @@ func (p *Puller) Run(ctx context.Context) error {
 	failures := 0
 	for {
 		_, err := p.Pull(ctx, time.Now())
-		if ctx.Err() != nil {
-			return nil
-		}
 		wait := p.cfg.Every + rand.N(p.cfg.Every/10+1) //nolint:gosec // no secret: it keeps nodes apart
-		if err == nil {
+		switch {
+		case err == nil:
 			failures = 0
-		} else {
+		case ctx.Err() == nil:
 			failures++
 			wait = fetch.Pause(err, failures, first, p.cfg.Every)
 			p.log.Warn("reports could not be pulled from Shadowserver", "why", err.Error(), "failures", failures, "next_try_in", wait.String())
@@ -206,13 +205,5 @@ func (p *Puller) complain(r listed, err error) {
 }
 
 func (p *Puller) wanted(r listed) bool {
-	has := func(list []string) bool {
-		for _, t := range list {
-			if t == r.Type {
-				return true
-			}
-		}
-		return false
-	}
-	return (len(p.cfg.Types) == 0 || has(p.cfg.Types)) && !has(p.cfg.Exclude)
+	return (len(p.cfg.Types) == 0 || slices.Contains(p.cfg.Types, r.Type)) && !slices.Contains(p.cfg.Exclude, r.Type)
 }

@@ -405,7 +405,7 @@ func TestGoneHoldsNothingUp(t *testing.T) {
 func TestSecretFiles(t *testing.T) {
 	d := newDesk(t, newServer())
 	open := file(t, key)
-	if err := os.Chmod(open, 0o644); err != nil { //nolint:gosec // that is the point
+	if err := os.Chmod(open, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{open: "chmod 600", filepath.Join(t.TempDir(), "none"): "no such file", file(t, " \n"): "is empty"} {

@@ -4,8 +4,7 @@ package fetchtest
 import (
 	"context"
 	"crypto/x509"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +32,7 @@ type Net struct {
 func New(t *testing.T, h http.Handler) *Net {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that hang up, which they are meant to
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of clients that hang up, which they are meant to
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	at := netip.MustParseAddr("192.0.2.1")
