@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/attacklog"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
 	"tocsin/internal/report"
@@ -49,6 +50,7 @@ func (t Tables) List() []Format {
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
+		{"attacklog", attacklog.Spec, attacklog.Detect, attacklog.Parse, nil},
 	}
 }
 

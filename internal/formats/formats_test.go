@@ -256,7 +256,7 @@ func TestParseUnknown(t *testing.T) {
 	for _, c := range []struct{ name, input, want string }{
 		{"empty", "", "the document is empty"},
 		{"white space", "\ufeff \r\n\t\n", "the document is empty"},
-		{"prose", "Dear abuse desk, somebody is wrong on the Internet.\n", "of no format that Tocsin knows (arf, xarf, shadowserver)"},
+		{"prose", "Dear abuse desk, somebody is wrong on the Internet.\n", "of no format that Tocsin knows (" + tables.Names() + ")"},
 		{"NUL bytes", "\x00\x00\x00", "of no format that Tocsin knows"},
 		{"invalid UTF-8", "\xff\x80\xfe", "of no format that Tocsin knows"},
 		{"PDF", "%PDF-1.7\n", "is a PDF, which Tocsin does not open"},
@@ -272,7 +272,7 @@ func TestParseUnknown(t *testing.T) {
 		})
 	}
 	got := render(t, tables.ParseAs("nosuch", report.Document{Reader: strings.NewReader("x"), Received: received}))
-	if want := "# 0: \"nosuch\" is no format that Tocsin reads: name one of arf, xarf, shadowserver\n"; got != want {
+	if want := "# 0: \"nosuch\" is no format that Tocsin reads: name one of " + tables.Names() + "\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	broken := iotest.ErrReader(errors.New("input/output error"))

@@ -210,6 +210,9 @@ func (o *opener) mail(n node) bool {
 	if s := report.CleanName(mail.Decode(r.Header().Get("Subject"))); s != "" {
 		n.Subject = s
 	}
+	if at, ok := r.Header().Date(); ok {
+		n.Sent = at
+	}
 	before, direct := o.told, false // direct: a document that was no mail stood in this one
 	for {
 		p, err := r.Next()

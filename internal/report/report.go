@@ -41,6 +41,7 @@ type Document struct {
 	Reader   io.Reader
 	Name     string    // file name, with the path inside its containers: "week.zip/scan_telnet.csv"; personal
 	Subject  string    // subject of the mail that carried it, if one did; personal
+	Sent     time.Time // Date of the mail that carried it, in the zone that the mail gives; zero when there is none
 	Received time.Time // when the report came in; rows later than this by more than a day are refused
 	Strict   bool      // refuse whatever the format's own specification would refuse
 }
