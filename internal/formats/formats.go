@@ -11,6 +11,7 @@ import (
 
 	"tocsin/internal/formats/arf"
 	"tocsin/internal/formats/attacklog"
+	"tocsin/internal/formats/sender"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
 	"tocsin/internal/report"
@@ -50,6 +51,7 @@ func (t Tables) List() []Format {
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
+		{"sender", sender.Spec, sender.Detect, sender.Parse, nil},
 		{"attacklog", attacklog.Spec, attacklog.Detect, attacklog.Parse, nil},
 	}
 }

@@ -286,7 +286,7 @@ const (
 
 // expand writes out the words of the table.
 func expand(expr, text string) string {
-	addr := `(?:::ffff:` + v4 + `|` + v4 + `|` + v6 + `)`
+	const addr = AddrExpr
 	return strings.NewReplacer(
 		"TADDR", `\[?(?P<d>`+addr+`)\]?`, "TPORT", `(?P<q>\d{1,5})`,
 		"ADDR", `\[?(?P<a>`+addr+`)\]?`, "PORT", `(?P<p>\d{1,5})`,
@@ -404,3 +404,6 @@ func Services() []string {
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+// AddrExpr is an expression for an address without brackets, for texts around lines.
+const AddrExpr = `(?:::ffff:` + v4 + `|` + v4 + `|` + v6 + `)`
