@@ -89,12 +89,12 @@ func (r *rows) record(feed string, n int, header, row []string, rule logline.Rul
 		case "proto":
 			f.subject.Proto = strings.ToLower(v)
 		case "asn":
-			n, _ := strconv.ParseUint(v, 10, 32) //nolint:errcheck // an AS number that is none is left out
+			n, _ := strconv.ParseUint(v, 10, 32) // an AS number that is none is left out
 			f.subject.ASN = uint32(n)
 		case "url":
 			f.subject.URL = v
 		case "taddr":
-			f.target.Addr, _ = report.ParseAddr(v) //nolint:errcheck // a target that is no address is left out
+			f.target.Addr, _ = report.ParseAddr(v) // a target that is no address is left out
 		case "tport":
 			f.target.Port = logline.Number(v)
 		case "when":
@@ -173,7 +173,7 @@ func (r *rows) google(s *compiledSender, l *letter, kind report.Kind, tag string
 				r.refuse(1, fmt.Sprintf("the report has no day or no URL in %.80q", u.URL))
 				continue
 			}
-			n, _ := strconv.ParseUint(w.ASN, 10, 32) //nolint:errcheck // an AS number that is none is left out
+			n, _ := strconv.ParseUint(w.ASN, 10, 32) // an AS number that is none is left out
 			f.subject.ASN = uint32(n)
 			f.detail("list", list.Type)
 			e := f.event(kind, tag, logline.Rule{})

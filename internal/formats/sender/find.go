@@ -244,7 +244,7 @@ func (r *rows) log(s *compiledSender, l *letter, f *facts, rule logline.Rule) {
 	scan := logline.Scanner{Complaint: true}
 	for _, t := range texts {
 		lines := strings.Split(t, "\n")
-		for i := 0; i < len(lines); i++ {
+		for i := range lines {
 			line := strings.TrimSpace(lines[i])
 			h, ok, _ := scan.Line(line)
 			// Mail programs break lines; the next one goes on unless it begins like a line of its own.
@@ -295,7 +295,7 @@ func (f *facts) take(x *regexp.Regexp, m []string) {
 		case "service":
 			f.service = v
 		case "asn":
-			n, _ := strconv.ParseUint(v, 10, 32) //nolint:errcheck // an AS number that is none is left out
+			n, _ := strconv.ParseUint(v, 10, 32) // an AS number that is none is left out
 			f.subject.ASN = uint32(n)
 		case "taddr":
 			if a, err := report.ParseAddr(v); err == nil {

@@ -48,6 +48,9 @@ func recognise(l *letter) *compiledSender {
 	for i := range compiled() {
 		s := &compiled()[i]
 		from, subject, said := l.isFrom(s.from), s.subject.MatchString(l.subject), 0
+		if !from && !subject {
+			continue
+		}
 		for _, p := range s.phrases {
 			if p.MatchString(l.text) {
 				said++
