@@ -25,18 +25,30 @@ const (
 
 // stampForms are the ways to write a time, one a line, each from where the time begins.
 var stampForms = compileStamps(
-	`(?P<Y>\d{4})[-/.:](?P<m>\d\d)[-/.:](?P<d>\d\d)(?:T| {1,2}|_|-)`+clock+zone, // ISO 8601 and its relatives
-	`(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? {1,2})?(?:(?P<z>`+zoneNames+`) )?`+months+` {1,2}(?P<d>\d{1,2})(?: (?P<Y>\d{4}))? `+clock+`(?:(?: (?P<z2>`+zoneNames+`|[+-]\d{4}))? (?P<Y2>(?:19|20)\d\d)\b)?`, // syslog, ctime, Apache
-	`(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? {1,2})?(?P<d>\d{1,2})[ -]`+months+`[a-z]*[ -](?P<Y>\d{4}|\d\d),?(?: at)? `+clock+zone,                                                                          // RFC 5322, named
-	`(?P<d>\d{1,2})/(?P<M>\pL{3,5}\.?)/(?P<Y>\d{4})[: ]`+clock+zone,                                                                                                                                      // common log format
-	`(?P<d>\d\d)[-.](?P<m>\d\d)[-.](?P<Y>\d{4}),? `+clock+zone,                                                                                                                                           // 3proxy, and how Germany writes it
-	months+`-(?P<d>\d\d)-(?P<Y>\d\d) `+clock,                                                                                                                                                             // assp
-	`(?P<m>\d\d)/(?P<d>\d\d)/(?P<Y>\d{4})(?: -|:)? `+clock+zone,                                                                                                                                          // Half-Life
-	`(?P<Y>\d\d)(?P<m>\d\d)(?P<d>\d\d) {1,2}`+clock,                                                                                                                                                      // mysqld
-	`(?P<Y>\d{4})(?P<m>\d\d)(?P<d>\d\d)[-T](?P<c>\d\d:?\d\d:?\d\d)`+zone,                                                                                                                                 // xrdp, ISO basic
-	`(?P<e>\d{10})(?:\.(?P<f>\d{1,9}))?\b`,                                                                                                                                                               // seconds since 1970
-	`@(?P<tai>[0-9a-f]{24})\b`,                                                                                                                                                                           // TAI64N
-	`(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)\b`,                                                                                                                                                             // a day
+	// ISO 8601 and its relatives
+	`(?P<Y>\d{4})[-/.:](?P<m>\d\d)[-/.:](?P<d>\d\d)(?:T| {1,2}|_|-)`+clock+zone,
+	// syslog, ctime, Apache
+	`(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? {1,2})?(?:(?P<z>`+zoneNames+`) )?`+months+` {1,2}(?P<d>\d{1,2})(?: (?P<Y>\d{4}))? `+clock+`(?:(?: (?P<z2>`+zoneNames+`|[+-]\d{4}))? (?P<Y2>(?:19|20)\d\d)\b)?`,
+	// RFC 5322, named
+	`(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? {1,2})?(?P<d>\d{1,2})[ -]`+months+`[a-z]*[ -](?P<Y>\d{4}|\d\d),?(?: at)? `+clock+zone,
+	// common log format
+	`(?P<d>\d{1,2})/(?P<M>\pL{3,5}\.?)/(?P<Y>\d{4})[: ]`+clock+zone,
+	// 3proxy, and how Germany writes it
+	`(?P<d>\d\d)[-.](?P<m>\d\d)[-.](?P<Y>\d{4}),? `+clock+zone,
+	// assp
+	months+`-(?P<d>\d\d)-(?P<Y>\d\d) `+clock,
+	// Half-Life
+	`(?P<m>\d\d)/(?P<d>\d\d)/(?P<Y>\d{4})(?: -|:)? `+clock+zone,
+	// mysqld
+	`(?P<Y>\d\d)(?P<m>\d\d)(?P<d>\d\d) {1,2}`+clock,
+	// xrdp, ISO basic
+	`(?P<Y>\d{4})(?P<m>\d\d)(?P<d>\d\d)[-T](?P<c>\d\d:?\d\d:?\d\d)`+zone,
+	// seconds since 1970
+	`(?P<e>\d{10})(?:\.(?P<f>\d{1,9}))?\b`,
+	// TAI64N
+	`@(?P<tai>[0-9a-f]{24})\b`,
+	// a day
+	`(?P<Y>\d{4})-(?P<m>\d\d)-(?P<d>\d\d)\b`,
 )
 
 type stampForm struct {
