@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tocsin/internal/formats"
 	"tocsin/internal/report"
 )
 
@@ -34,13 +35,15 @@ type bad struct {
 }
 
 const (
-	sendAgain   = ": ask the sender for the file again"
-	known       = "(arf, xarf, shadowserver)"
-	unknownText = "the document is of no format that Tocsin knows " + known + ": name its format if it is one of them, or keep it until its format is added"
-	giantText   = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
-	notText     = `column "banner" holds a NUL byte or bytes that are not UTF-8`
-	bombText    = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
+	sendAgain = ": ask the sender for the file again"
+	giantText = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
+	notText   = `column "banner" holds a NUL byte or bytes that are not UTF-8`
+	bombText  = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
 )
+
+// unknownText names every format that is listed.
+var unknownText = "the document is of no format that Tocsin knows (" + formats.Tables{}.Names() +
+	"): name its format if it is one of them, or keep it until its format is added"
 
 func hostiles() []hostile {
 	all := append(damaged(), bombs()...)
