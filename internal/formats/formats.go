@@ -11,8 +11,10 @@ import (
 
 	"tocsin/internal/formats/acns"
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/attacklog"
 	"tocsin/internal/formats/intelmq"
 	"tocsin/internal/formats/list"
+	"tocsin/internal/formats/sender"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
 	"tocsin/internal/formats/xarfmail"
@@ -57,6 +59,8 @@ func (t Tables) List() []Format {
 		{"acns", acns.Spec, acns.Detect, acns.Parse, acns.Redact},
 		{"intelmq", intelmq.Spec, intelmq.Detect, intelmq.Parse, nil},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
+		{"sender", sender.Spec, sender.Detect, sender.Parse, nil},
+		{"attacklog", attacklog.Spec, attacklog.Detect, attacklog.Parse, nil},
 		{list.Format, list.Spec, t.Lists.Detect, t.Lists.Parse, nil}, // last: a list says the least of itself
 	}
 }
