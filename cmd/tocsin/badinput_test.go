@@ -50,11 +50,9 @@ const (
 	bombText  = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
 )
 
-// What a document of no format is told, which names them all.
-var (
-	known       = "(" + formats.Tables{}.Names() + ")"
-	unknownText = "the document is of no format that Tocsin knows " + known + ": name its format if it is one of them, or keep it until its format is added"
-)
+// unknownText names every format that is listed.
+var unknownText = "the document is of no format that Tocsin knows (" + formats.Tables{}.Names() +
+	"): name its format if it is one of them, or keep it until its format is added"
 
 func hostiles() []hostile {
 	all := append(damaged(), bombs()...)

@@ -5,14 +5,17 @@
 package formats
 
 import (
+	"bufio"
 	"iter"
 	"slices"
 	"strings"
 
 	"tocsin/internal/formats/acns"
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/attacklog"
 	"tocsin/internal/formats/intelmq"
 	"tocsin/internal/formats/list"
+	"tocsin/internal/formats/sender"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
 	"tocsin/internal/formats/xarfmail"
@@ -57,6 +60,8 @@ func (t Tables) List() []Format {
 		{"acns", acns.Spec, acns.Detect, acns.Parse, acns.Redact},
 		{"intelmq", intelmq.Spec, intelmq.Detect, intelmq.Parse, nil},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
+		{"sender", sender.Spec, sender.Detect, sender.Parse, nil},
+		{"attacklog", attacklog.Spec, attacklog.Detect, attacklog.Parse, nil},
 		{list.Format, list.Spec, t.Lists.Detect, t.Lists.Parse, nil}, // last: a list says the least of itself
 	}
 }
@@ -73,6 +78,19 @@ func (t Tables) Format(name string) (Format, bool) {
 		}
 	}
 	return Format{}, false
+}
+
+// Origin is what a member says of who wrote it where nothing else does: its format, or its list as list/NAME. It reads
+// the member's beginning.
+func (t Tables) Origin(m Member) string {
+	if m.Format.Name == list.Format {
+		if doc, head, err := peek(m.Document, bufio.NewReaderSize(nil, HeadBytes)); err == nil {
+			if name := t.Lists.Which(doc, head); name != "" {
+				return list.Format + "/" + name
+			}
+		}
+	}
+	return m.Format.Name
 }
 
 // Names lists the formats as a sentence can: "arf, xarf, shadowserver, list".

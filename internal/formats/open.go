@@ -264,6 +264,9 @@ func (o *opener) mail(n node) bool {
 	if s := report.CleanName(mail.Decode(r.Header().Get("Subject"))); s != "" {
 		n.Subject = s
 	}
+	if at, ok := r.Header().Date(); ok {
+		n.Sent = at
+	}
 	if !n.inMail {
 		if aside := letter.Aside(r.Header()); aside != nil {
 			return o.letter(n, aside)

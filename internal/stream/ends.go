@@ -22,7 +22,7 @@ type ends struct {
 	last   time.Time         // when somebody began to take items off
 	busy   bool              // somebody is taking items off
 	fresh  bool              // more came meanwhile, and whoever brought it left it to him
-	worked map[uint64]worked // by sequence in the stream; at most MaxAckPending
+	worked map[uint64]worked // by sequence in the stream; at most maxInHand
 }
 
 type worked struct {
@@ -49,8 +49,11 @@ func (e *ends) add(ctx context.Context, m jetstream.Msg) error {
 	e.worked[meta.Sequence.Stream] = worked{m, time.Now()}
 	e.fresh = true
 	e.mu.Unlock()
-	return e.flush(ctx)
+	return e.flush(ctx, e.wait)
 }
+
+// rest is flush where nothing waits to be worked: no run gets longer, so nothing waits for those below.
+func (e *ends) rest(ctx context.Context) error { return e.flush(ctx, 0) }
 
 // late is flush where nobody has brought an item for long.
 func (e *ends) late(ctx context.Context) error {
@@ -60,11 +63,11 @@ func (e *ends) late(ctx context.Context) error {
 	if !due {
 		return nil
 	}
-	return e.flush(ctx)
+	return e.flush(ctx, e.wait)
 }
 
-// flush takes off what can go, and acknowledges what has waited for longer. While another does so, it leaves it to him.
-func (e *ends) flush(ctx context.Context) error {
+// flush takes off what can go, and acknowledges what has waited for longer than wait. While another does so, it leaves it to him.
+func (e *ends) flush(ctx context.Context, wait time.Duration) error {
 	for {
 		e.mu.Lock()
 		if e.busy || len(e.worked) == 0 {
@@ -74,7 +77,7 @@ func (e *ends) flush(ctx context.Context) error {
 		e.busy, e.fresh, e.last = true, false, time.Now()
 		e.mu.Unlock()
 
-		err := e.take(ctx)
+		err := e.take(ctx, wait)
 
 		e.mu.Lock()
 		e.busy = false
@@ -87,7 +90,7 @@ func (e *ends) flush(ctx context.Context) error {
 }
 
 // take is one round; one caller at a time.
-func (e *ends) take(ctx context.Context) error {
+func (e *ends) take(ctx context.Context, wait time.Duration) error {
 	info, err := e.s.work.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("look at the queue: %w", err)
@@ -103,7 +106,7 @@ func (e *ends) take(ctx context.Context) error {
 		run = append(run, w.msg)
 	}
 	next := first + uint64(len(run))
-	limit := time.Now().Add(-e.wait)
+	limit := time.Now().Add(-wait)
 	for seq, w := range e.worked {
 		switch {
 		case seq < next:

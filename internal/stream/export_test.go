@@ -70,6 +70,12 @@ func (s *Stream) LeaveChunk(t testing.TB, id report.ID, b []byte) {
 	s.dirty.Store(true)
 }
 
+// Withdraw takes an item back as the Accept of a duplicate does.
+func (s *Stream) Withdraw(t testing.TB, id report.ID) {
+	t.Helper()
+	s.withdraw(t.Context(), id)
+}
+
 // SetFree replaces the look at the disk.
 func (s *Stream) SetFree(f func(string) (uint64, error)) { s.free = f }
 

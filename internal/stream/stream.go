@@ -13,7 +13,8 @@
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
 //
-// Inside this program concurrent Accepts share syncs, see group.go, and worked items leave the queue in runs, see ends.go.
+// Inside this program concurrent Accepts share syncs, see group.go, worked items leave the queue in
+// runs, see ends.go, and items that failed rest, see rests.go. Workers ask for items together, see pulls.go.
 //
 // JetStream's own object-store bucket is not used: each object costs it a second message, thus a second fsync, and each
 // reading a consumer of its own, which for thousands of small reports is most of the work.
@@ -72,6 +73,7 @@ var (
 
 const (
 	ackWait     = 30 * time.Second // a worker not heard of for this long has lost its item
+	maxInHand   = 1024             // items that workers of all nodes have at once
 	callTimeout = 30 * time.Second // for one answer of JetStream; a busy disk's fsync may take seconds
 	consumer    = "desk"
 )
@@ -92,8 +94,10 @@ type Stream struct {
 	known     jetstream.Stream
 	items     jetstream.Consumer
 
-	ended                        ends  // embedded: items that were worked leave the queue together
-	toOriginals, toWork, toKnown group // embedded: concurrent Accepts share syncs
+	ended                        ends   // embedded: items that were worked leave the queue together
+	pulls                        *pulls // what workers ask for
+	resting                      rests  // embedded: items that failed
+	toOriginals, toWork, toKnown group  // embedded: concurrent Accepts share syncs
 
 	free  func(dir string) (bytes uint64, err error)
 	dirty atomic.Bool // an object that nothing names may have been left behind
@@ -166,6 +170,7 @@ func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Strea
 		return nil, err
 	}
 	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
+	s.pulls = newPulls(s)
 	s.toOriginals.s, s.toWork.s, s.toKnown.s = s, s, s
 	s.ended.s, s.ended.wait = s, endsWait
 	if err := s.open(ctx); err != nil {
@@ -291,7 +296,7 @@ func (s *Stream) declare(ctx context.Context) error {
 		}
 	}
 	s.items, err = s.work.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: 1024,
+		Durable: consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: maxInHand,
 	})
 	return err
 }
@@ -314,6 +319,7 @@ func (s *Stream) Close() error {
 }
 
 func (s *Stream) shut() error {
+	s.pulls.close()
 	var err error
 	for _, c := range []*nats.Conn{s.conn, s.read} {
 		if c == nil {
