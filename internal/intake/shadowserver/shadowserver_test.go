@@ -135,6 +135,13 @@ func (s *server) download(w http.ResponseWriter, id string) {
 	_, _ = io.WriteString(w, text)
 }
 
+// answer has the server answer everything with a status; 0 ends that.
+func (s *server) answer(status int, after string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status, s.after = status, after
+}
+
 func (s *server) took() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -439,12 +446,11 @@ func TestRun(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- p.Run(ctx) }()
 		time.Sleep(30 * time.Minute)
-		s.status, s.after = http.StatusTooManyRequests, "7200"
+		s.answer(http.StatusTooManyRequests, "7200")
 		time.Sleep(time.Hour) // one run, which is told to come back
-		s.status = http.StatusInternalServerError
-		s.after = ""
+		s.answer(http.StatusInternalServerError, "")
 		time.Sleep(3 * time.Hour) // one that fails two hours later, and those after it
-		s.status = 0
+		s.answer(0, "")
 		time.Sleep(2 * time.Hour)
 		cancel()
 		if err := <-done; err != nil {
