@@ -26,6 +26,8 @@ type Shadowserver struct {
 	// Files is where reports lie as files, each under its id: https://dl.shadowserver.org/ where url is Shadowserver's own.
 	// Empty for another url: they are taken from the API itself (reports/download), which has to give them as CSV.
 	Files string `yaml:"files"`
+	// Redirects are further hosts that files may redirect to.
+	Redirects []string `yaml:"redirects"`
 	// Internal says that url and files may lead to a private address, as a mirror of your own has.
 	Internal bool `yaml:"internal"`
 	// Every is how often the API is asked for new reports, at least 5m. 0 means 1h. There are new ones once a day.
@@ -107,6 +109,11 @@ func (s Shadowserver) validate(bad func(field, format string, args ...any)) {
 			bad(at+u.field, "%s", why)
 		} else if !strings.HasSuffix(u.value, "/") {
 			bad(at+u.field, "%q has to end with a slash: names are added to it", u.value)
+		}
+	}
+	for _, h := range s.Redirects {
+		if why := checkHost(h); why != "" {
+			bad(at+"redirects", "%s", why)
 		}
 	}
 	if s.Every != 0 && s.Every < 5*time.Minute {

@@ -189,7 +189,7 @@ func (a *api) download(ctx context.Context, r listed) (*fetch.Body, error) {
 	var got *fetch.Answer
 	var err error
 	if a.cfg.Files != "" {
-		got, err = a.ask(ctx, fetch.Request{URL: a.cfg.Files + r.ID, MaxBytes: a.cfg.MaxBytes})
+		got, err = a.ask(ctx, fetch.Request{URL: a.cfg.Files + r.ID, MaxBytes: a.cfg.MaxBytes, Follow: a.cfg.Redirects})
 	} else {
 		got, err = a.call(ctx, "reports/download", map[string]any{"id": r.ID}, a.cfg.MaxBytes)
 	}

@@ -395,6 +395,25 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// TestMovedFiles shows that files are fetched from where they moved to when the operator says so, and only then.
+func TestMovedFiles(t *testing.T) {
+	s := newServer()
+	s.add(1, "scan_a", "a")
+	n := fetchtest.New(t, s)
+	n.Plain(t, "dl.example.net", "192.0.2.2", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://example.com"+r.URL.Path, http.StatusFound)
+	}))
+	d := newDesk(t, s)
+	d.get, d.cfg.Files = n.Client(t), "http://dl.example.net/dl/"
+	if _, err := d.puller(t).Pull(t.Context(), now); err == nil || !strings.Contains(err.Error(), "redirects to example.com, which is not followed") {
+		t.Error(err)
+	}
+	d.cfg.Redirects = []string{"example.com"}
+	if taken, err := d.puller(t).Pull(t.Context(), now); err != nil || taken != 1 {
+		t.Error(taken, err)
+	}
+}
+
 func TestGoneHoldsNothingUp(t *testing.T) {
 	s := newServer()
 	a := s.add(2, "scan_a", "a")
