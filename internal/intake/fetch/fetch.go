@@ -310,6 +310,10 @@ func (c *Client) answer(ctx context.Context, r Request, w *watch, resp *http.Res
 	a.Type, _, _ = mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	a.Name = nameOf(resp)
 	body, err := c.spool(r, w, resp)
+	if err == nil && ctx.Err() != nil {
+		// We hung up, and the server took that for a reason to end the body in good order: it is not whole.
+		err = errors.Join(context.Cause(ctx), body.Close())
+	}
 	if err != nil {
 		return nil, c.explain(ctx, w.host, err)
 	}
