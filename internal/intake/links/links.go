@@ -1,6 +1,6 @@
 // Package links follows links in mails, to hosts that the operator listed and to no others. A link is noted, durably,
 // before the work on its mail is done, and fetched on its own time: neither intake nor work waits for somebody else's
-// server. What it leads to is a report of its own (docs/adr/0018-fetched-documents.md), and the note says which.
+// server. What it leads to is a report of its own (docs/adr/0014-fetched-documents.md), and the note says which.
 package links
 
 import (
