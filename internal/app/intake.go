@@ -19,10 +19,12 @@ import (
 	"tocsin/internal/intake/fetch"
 	"tocsin/internal/intake/folder"
 	"tocsin/internal/intake/http"
+	"tocsin/internal/intake/imap"
 	"tocsin/internal/intake/links"
 	"tocsin/internal/intake/mail"
 	"tocsin/internal/intake/shadowserver"
 	"tocsin/internal/report"
+	"tocsin/internal/store"
 	"tocsin/internal/stream"
 )
 
@@ -32,6 +34,7 @@ type channels struct {
 	door   *intake.Door
 	folder *folder.Folder
 	http   *http.Handler
+	imap   *imap.Mailboxes
 	mail   *mail.Desk // what the mail channels hand their mails to
 
 	fetch        *fetch.Client
@@ -74,6 +77,10 @@ func (a *App) openIntake() error {
 	spool := filepath.Join(a.data.Sub("spool"), "http")
 	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
+	}
+	spool = filepath.Join(a.data.Sub("spool"), "imap")
+	if a.channels.imap, err = imap.New(cfg.IMAP, a.channels.mail, a.stands, spool, imap.Paces{}, a.log, a.metrics); err != nil {
+		return fmt.Errorf("open the mailboxes: %w", err)
 	}
 	return a.openPulls(cfg)
 }
@@ -124,6 +131,7 @@ func (a *App) noteLinks(ctx context.Context, it stream.Item) error {
 // runIntake starts every channel.
 func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.channels.folder.Run(ctx) })
+	g.Go(func() error { return a.channels.imap.Run(ctx) })
 	g.Go(func() error { return a.serve(ctx) })
 	if a.channels.shadowserver != nil {
 		g.Go(func() error { return a.channels.shadowserver.Run(ctx) })
@@ -135,6 +143,15 @@ func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 		g.Go(func() error { return a.channels.links.Run(ctx) })
 	}
 	g.Go(func() error { return a.every(ctx, labelReminder, "labels", a.remindLabels) })
+}
+
+// stands says where a report stands.
+func (a *App) stands(ctx context.Context, id report.ID) (report.State, error) {
+	row, err := a.store.Report(ctx, id)
+	if errors.Is(err, store.ErrNoReport) {
+		return report.StateReceived, nil
+	}
+	return row.State, err
 }
 
 // clocked receives reports at the node's own time.

@@ -22,6 +22,8 @@ type Config struct {
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
+	// IMAP is the mailboxes whose mails are taken.
+	IMAP []Mailbox `yaml:"imap"`
 	// Shadowserver is the reports API of the Shadowserver Foundation.
 	Shadowserver Shadowserver `yaml:"shadowserver"`
 	// Feeds are lists that are fetched from time to time.
@@ -126,6 +128,10 @@ func (c Config) WithDefaults() Config {
 	for i := range c.Feeds {
 		c.Feeds[i] = c.Feeds[i].withDefaults()
 	}
+	c.IMAP = slices.Clone(c.IMAP)
+	for i := range c.IMAP {
+		c.IMAP[i] = c.IMAP[i].withDefaults()
+	}
 	return c
 }
 
@@ -147,6 +153,7 @@ func (c Config) Validate(formats ...string) error {
 	}
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
+	c.validateMailboxes(bad)
 	c.validateAuthors(bad)
 	c.Shadowserver.validate(bad)
 	c.validateFeeds(bad)
@@ -259,7 +266,7 @@ func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 }
 
 func channels() []string {
-	return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelShadowserver, ChannelFeed, ChannelLink}
+	return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelIMAP, ChannelShadowserver, ChannelFeed, ChannelLink}
 }
 
 // The channels.
@@ -267,6 +274,7 @@ const (
 	ChannelFolder = "folder" // the drop folder
 	ChannelImport = "import" // tocsin import
 	ChannelHTTP   = "http"   // POST /api/v1/reports
+	ChannelIMAP   = "imap"   // a mailbox
 
 	ChannelShadowserver = "shadowserver" // Shadowserver's reports API
 	ChannelFeed         = "feed"         // lists that are fetched

@@ -344,6 +344,11 @@ func (c Config) Rebase(dir string) Config {
 	for i := range c.Feeds {
 		paths = append(paths, &c.Feeds[i].HeadersFile)
 	}
+	c.IMAP = append([]Mailbox(nil), c.IMAP...)
+	for i := range c.IMAP {
+		m := &c.IMAP[i]
+		paths = append(paths, &m.CA, &m.PasswordFile, &m.OAuth2.ClientSecretFile, &m.OAuth2.RefreshTokenFile)
+	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
