@@ -35,3 +35,14 @@ const (
 	Failed     Authenticity = "failed"     // signatures, none of them valid
 	Unresolved Authenticity = "unresolved" // the signer's key could not be asked for
 )
+
+// Vouched reports whether it was shown that a report is from the sender that it names.
+func (a Authenticity) Vouched() bool { return a == Token || a == Aligned }
+
+// Unverified reports whether a channel looked, and could not show that a report is from the sender that it names. What
+// such a report says may be true; it says nothing about that sender.
+func (a Authenticity) Unverified() bool { return a != Unchecked && !a.Vouched() }
+
+// UnverifiedSource stands for the reporters of all unverified reports where sources are counted: names that anybody
+// could have written are no two sources, and none of them is the source that it names.
+const UnverifiedSource = "unverified"
