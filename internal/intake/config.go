@@ -20,20 +20,29 @@ type Config struct {
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
+	// Shadowserver is the reports API of the Shadowserver Foundation.
+	Shadowserver Shadowserver `yaml:"shadowserver"`
+	// Feeds are lists that are fetched from time to time.
+	Feeds []Feed `yaml:"feeds"`
+	// Links says which links in mails are followed.
+	Links Links `yaml:"links"`
+	// Contact is how those whose servers this node asks can reach you: a mail address or a page. It stands in each request
+	// that the node makes. Some makers of lists ask for it.
+	Contact string `yaml:"contact"`
 }
 
 // Source is one who sends reports. A document is a source's when its folder or token says so; else when it is of one
 // of its formats, the first source in the list deciding; else it is its format's own ("shadowserver", "xarf", "arf"),
-// or "unknown".
+// its list's own ("openphish"), or "unknown".
 type Source struct {
 	// Name of the reporter: small letters, digits, - _ and dots.
 	Name string `yaml:"name"`
 	// TLP is the label of what it sends: red, amber+strict, amber, green or clear. Without one it is red, which means
 	// that nothing of it leaves this node, and the log reminds you of it. Shadowserver's is amber unless you say otherwise.
 	TLP *report.TLP `yaml:"tlp"`
-	// Formats whose documents are its, where nothing else says whose they are.
+	// Formats whose documents are its, where nothing else says whose they are. list is every list, list/NAME one.
 	Formats []string `yaml:"formats"`
-	// Channel limits formats to one channel: folder, import or http. Empty: any.
+	// Channel limits formats to one channel: folder, import, http, shadowserver, feed or link. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
@@ -102,6 +111,11 @@ func (c Config) WithDefaults() Config {
 	set(&c.Folder.Scan, 30*time.Second)
 	set(&c.HTTP.MaxBytes, 2<<30)
 	set(&c.HTTP.MaxUploads, 32)
+	c.Shadowserver, c.Links = c.Shadowserver.withDefaults(), c.Links.withDefaults()
+	c.Feeds = slices.Clone(c.Feeds)
+	for i := range c.Feeds {
+		c.Feeds[i] = c.Feeds[i].withDefaults()
+	}
 	return c
 }
 
@@ -123,6 +137,12 @@ func (c Config) Validate(formats ...string) error {
 	}
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
+	c.Shadowserver.validate(bad)
+	c.validateFeeds(bad)
+	c.Links.validate(bad)
+	if c.Contact != report.CleanName(c.Contact) || strings.ContainsAny(c.Contact, "()\\") {
+		bad("intake.contact", "%q cannot stand in a request: write a mail address or the address of a page", c.Contact)
+	}
 	if c.Folder.KeepDays < 0 {
 		bad("intake.folder.keep_days", "%d days cannot be kept: write 1 or more, or delete: true", c.Folder.KeepDays)
 	}
@@ -200,13 +220,19 @@ func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	}
 }
 
-func channels() []string { return []string{ChannelFolder, ChannelImport, ChannelHTTP} }
+func channels() []string {
+	return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelShadowserver, ChannelFeed, ChannelLink}
+}
 
 // The channels.
 const (
 	ChannelFolder = "folder" // the drop folder
 	ChannelImport = "import" // tocsin import
 	ChannelHTTP   = "http"   // POST /api/v1/reports
+
+	ChannelShadowserver = "shadowserver" // Shadowserver's reports API
+	ChannelFeed         = "feed"         // lists that are fetched
+	ChannelLink         = "link"         // what a link in a mail leads to
 )
 
 func (s Source) folder() string {

@@ -10,6 +10,7 @@ import (
 
 	"tocsin/internal/desk"
 	"tocsin/internal/incident"
+	"tocsin/internal/intake"
 	"tocsin/internal/report"
 )
 
@@ -18,11 +19,11 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 	var k desk.Known
 	var id []byte
 	var state string
-	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`)) //nolint:sqlclosecheck // closed with the database
+	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ? AND statement = ?`)) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
 	}
-	err = stmt.QueryRowContext(ctx, rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
+	err = stmt.QueryRowContext(ctx, rep.SHA256[:], rep.Reporter, rep.Format, statement(rep)).Scan(&id, &state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return k, nil
@@ -42,6 +43,15 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 		}
 	}
 	return k, nil
+}
+
+// statement tells apart the reports that are one list which has not changed: it says each time that what stands on it
+// holds, so they are no duplicates (internal/intake/feed). All other reports with the same bytes are.
+func statement(rep *report.Report) []byte {
+	if rep.Channel != intake.ChannelFeed {
+		return []byte{}
+	}
+	return rep.Identity[:]
 }
 
 func (db *DB) doneRows(ctx context.Context, id report.ID, generation int) (map[int]int64, error) {
@@ -111,8 +121,8 @@ func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) ite
 
 const insertReport = `INSERT INTO reports
 	(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
-	 generation, documents, events, repeats, refused, reliability, supposed)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0,
+	 statement, generation, documents, events, repeats, refused, reliability, supposed)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0,
 	 coalesce((SELECT reliability FROM source_grades WHERE source = ?), 0),
 	 coalesce((SELECT set_credibility FROM source_grades WHERE source = ?), 0)) ON CONFLICT DO NOTHING`
 
@@ -123,7 +133,7 @@ func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
 		graded = "" // no source
 	}
 	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
-		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, graded, graded)
+		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, statement(r), graded, graded)
 	if err != nil {
 		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}
