@@ -68,12 +68,12 @@ func (db *DB) Grades(ctx context.Context) ([]intake.Graded, error) {
 }
 
 // grade returns a source's grade in a transaction; one that it does not have is F6.
-func (db *DB) grade(ctx context.Context, tx *sql.Tx, source string) (g intake.Graded, known bool, err error) {
-	g, err = scanGrade(tx.QueryRowContext(ctx, db.dialect.sql(`SELECT `+gradeColumns+` FROM source_grades WHERE source = ?`), source).Scan)
+func (db *DB) grade(ctx context.Context, tx *sql.Tx, source string) (intake.Graded, error) {
+	g, err := scanGrade(tx.QueryRowContext(ctx, db.dialect.sql(`SELECT `+gradeColumns+` FROM source_grades WHERE source = ?`), source).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return intake.Graded{Source: source}, false, nil
+		return intake.Graded{Source: source}, nil
 	}
-	return g, err == nil, err
+	return g, err
 }
 
 func (db *DB) putGrade(ctx context.Context, tx *sql.Tx, g *intake.Graded) error {
@@ -106,7 +106,7 @@ func (db *DB) SetGrade(ctx context.Context, s intake.Setting) error {
 		if err := db.lockGrades(ctx, tx); err != nil {
 			return err
 		}
-		g, _, err := db.grade(ctx, tx, s.Source)
+		g, err := db.grade(ctx, tx, s.Source)
 		if err != nil {
 			return err
 		}
@@ -132,7 +132,7 @@ func (db *DB) UnsetGrade(ctx context.Context, source string, config intake.Start
 		if err := db.lockGrades(ctx, tx); err != nil {
 			return err
 		}
-		g, _, err := db.grade(ctx, tx, source)
+		g, err := db.grade(ctx, tx, source)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (db *DB) StartGrades(ctx context.Context, config map[string]intake.Start, n
 		names = append(names, slices.Collect(maps.Keys(config))...)
 		slices.Sort(names)
 		for _, name := range slices.Compact(names) {
-			g, _, err := db.grade(ctx, tx, name)
+			g, err := db.grade(ctx, tx, name)
 			if err != nil {
 				return err
 			}
@@ -213,7 +213,7 @@ func (db *DB) Regrade(ctx context.Context, was, now intake.Graded) (kept bool, e
 		if err := db.lockGrades(ctx, tx); err != nil {
 			return err
 		}
-		have, _, err := db.grade(ctx, tx, was.Source)
+		have, err := db.grade(ctx, tx, was.Source)
 		if err != nil || have != was {
 			return err
 		}
