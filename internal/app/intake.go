@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"tocsin/internal/intake/folder"
 	"tocsin/internal/intake/http"
 	"tocsin/internal/intake/links"
+	"tocsin/internal/intake/mail"
 	"tocsin/internal/intake/shadowserver"
 	"tocsin/internal/report"
 	"tocsin/internal/stream"
@@ -30,6 +32,7 @@ type channels struct {
 	door   *intake.Door
 	folder *folder.Folder
 	http   *http.Handler
+	mail   *mail.Desk // what the mail channels hand their mails to
 
 	fetch        *fetch.Client
 	shadowserver *shadowserver.Puller // nil: not asked
@@ -43,6 +46,7 @@ func (a *App) openDoor() error {
 	cfg := a.cfg.Intake.WithDefaults()
 	sources := intake.NewSources(cfg.Sources)
 	a.channels.door = intake.NewDoor(sources, clocked{a.stream, a.now}, a.detect, a.log)
+	a.channels.mail = mail.New(cfg.Mail, a.channels.door, net.DefaultResolver, a.log)
 	var err error
 	a.channels.fetch, err = fetch.New(fetch.Options{
 		Agent: fetch.Agent(buildVersion(), cfg.Contact), Spool: filepath.Join(a.data.Sub("spool"), "fetch"), Metrics: a.metrics,

@@ -65,11 +65,7 @@ func (w *work) wait() error {
 
 // read goes through all documents of the report and submits its chunks. It returns when everything is submitted.
 func (w *work) read() error {
-	reporter := w.report.Reporter
-	if w.report.Authenticity.Unverified() { // it neither speaks for the one it names nor strengthens what that says
-		reporter = report.UnverifiedSource
-	}
-	ids, err := w.desk.Store.Names(w.ctx, reporter)
+	ids, err := w.desk.Store.Names(w.ctx, w.report.Reporter)
 	if err != nil {
 		return err
 	}

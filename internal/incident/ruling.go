@@ -54,7 +54,7 @@ func (r *Ruling) Validate() error {
 }
 
 // Credibility says how far to believe an incident, from the strength of its evidence (DESIGN.md §5: days and sources)
-// and what became of it. sources are independent reporters: unverified ones are none. Whoever showed that it was a
+// and what became of it. sources are independent reporters: report.Unproven is none. Whoever showed that it was a
 // false alarm knows better than any number of reporters, who may all have it from one place.
 func Credibility(sources, days int, outcome report.Outcome) report.Credibility {
 	switch {
@@ -76,7 +76,7 @@ func Credibility(sources, days int, outcome report.Outcome) report.Credibility {
 func (in *Incident) Credibility() report.Credibility {
 	independent := 0
 	for _, s := range in.Sources {
-		if s != report.UnverifiedSource {
+		if s != report.Unproven {
 			independent++
 		}
 	}

@@ -16,6 +16,8 @@ import (
 type Config struct {
 	// Sources are those who send reports, and how far what they send may travel.
 	Sources []Source `yaml:"sources"`
+	// Mail says which mail servers are believed about who sent a mail.
+	Mail Mail `yaml:"mail"`
 	// Folder is the drop folder: a file that is put there is a report.
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
@@ -42,6 +44,13 @@ type Source struct {
 	TLP *report.TLP `yaml:"tlp"`
 	// Formats whose documents are its, where nothing else says whose they are. list is every list, list/NAME one.
 	Formats []string `yaml:"formats"`
+	// From are the addresses and domains (those below them included) whose mails are its. A mail counts only when a DKIM
+	// signature of the author's own domain proves that it is his; see docs/mail-authenticity.md.
+	From []string `yaml:"from"`
+	// Unsigned takes its mails without a signature too. Then anybody who knows one of its addresses can speak for it: for
+	// senders who do not sign, and whose reports harm nobody when they are forged. A mail whose signature is wrong is
+	// never its.
+	Unsigned bool `yaml:"unsigned"`
 	// Channel limits formats to one channel: folder, import, http, shadowserver, feed or link. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
@@ -53,6 +62,14 @@ type Source struct {
 	Grade report.Grade `yaml:"grade"`
 	// Pinned keeps the letter of grade whatever the outcomes.
 	Pinned bool `yaml:"pinned"`
+}
+
+// Mail is what the mail channels share.
+type Mail struct {
+	// TrustedAuthserv are the names by which your own mail servers sign what they found out about a mail (the first word
+	// of Authentication-Results). Their word counts where a signature is broken on its way to us, as by a list. Such a
+	// server must remove fields with its name from mails that come from outside.
+	TrustedAuthserv []string `yaml:"trusted_authserv"`
 }
 
 // Folder is the drop folder's config.
@@ -137,6 +154,7 @@ func (c Config) Validate(formats ...string) error {
 	}
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
+	c.validateAuthors(bad)
 	c.Shadowserver.validate(bad)
 	c.validateFeeds(bad)
 	c.Links.validate(bad)
@@ -171,8 +189,8 @@ func (c Config) validateSources(bad func(field, format string, args ...any), for
 			bad(at+".name", "%s is there already: one entry holds all that is said of a source", s.Name)
 		}
 		names[s.Name] = true
-		if s.Name == report.UnverifiedSource {
-			bad(at+".name", "%s stands for all that no sender could be shown to have sent: choose another name", s.Name)
+		if report.NoSource(s.Name) && (Start{s.Grade, s.Pinned}) != (Start{}) {
+			bad(at+".grade", "%s stands for many senders and stays F: leave the grade out", s.Name)
 		}
 		folder := s.folder()
 		if s.Folder != "" && !nameRule.MatchString(s.Folder) {
@@ -196,6 +214,36 @@ func (c Config) validateSources(bad func(field, format string, args ...any), for
 		}
 	}
 }
+
+// validateAuthors checks who writes mails, and who is believed about it.
+func (c Config) validateAuthors(bad func(field, format string, args ...any)) {
+	owner := map[string]string{}
+	for i, s := range c.Sources {
+		at := fmt.Sprintf("intake.sources[%d]", i)
+		for _, f := range s.From {
+			f = strings.ToLower(f)
+			if !authorRule.MatchString(f) {
+				bad(at+".from", "%q is neither an address nor a domain: write reports@example.net or example.net", f)
+			} else if was, ok := owner[f]; ok {
+				bad(at+".from", "%s is %s's already", f, was)
+			}
+			owner[f] = s.Name
+		}
+		if s.Unsigned && len(s.From) == 0 {
+			bad(at+".unsigned", "it concerns the addresses in from: name them, or leave it out")
+		}
+	}
+	for _, id := range c.Mail.TrustedAuthserv {
+		if !authservRule.MatchString(id) {
+			bad("intake.mail.trusted_authserv", "%q is no name of a mail server: write it as it stands in Authentication-Results", id)
+		}
+	}
+}
+
+// authorRule: an address, or a domain in ASCII (xn-- where it is not).
+var authorRule = regexp.MustCompile(`^([^@\s"<>(),;:]+@)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+var authservRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
 
 func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	names, sums := map[string]bool{}, map[string]bool{}

@@ -184,7 +184,7 @@ func Regrade(ctx context.Context, st GradeStore, now time.Time) ([]Graded, error
 		known[grades[i].Source] = true
 	}
 	for name := range records {
-		if !known[name] && name != report.UnverifiedSource {
+		if !known[name] && !report.NoSource(name) {
 			grades = append(grades, Graded{Source: name})
 		}
 	}
@@ -240,8 +240,8 @@ func (s *Setting) Validate() error {
 	if !nameRule.MatchString(s.Source) {
 		bad("source", fmt.Sprintf("%q cannot name a source: use up to 64 small letters, digits, - _ and dots", s.Source))
 	}
-	if s.Source == report.UnverifiedSource {
-		bad("source", "what no sender could be shown to have sent stays F: it is no source")
+	if report.NoSource(s.Source) {
+		bad("source", s.Source+" stands for many senders and stays F: give the one that you mean a name, with its addresses, in intake.sources")
 	}
 	if strings.TrimSpace(s.Who) == "" {
 		bad("who", "say who sets it")

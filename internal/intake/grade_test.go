@@ -218,7 +218,7 @@ func TestRegrade(t *testing.T) {
 		},
 		records: map[string]intake.Record{
 			"good": {Confirmed: 41, Refuted: 3}, "pinned": {Refuted: 500}, "new": {Refuted: 30}, "few": {Confirmed: 2},
-			report.UnverifiedSource: {Refuted: 100},
+			report.Unproven: {Refuted: 100},
 		},
 	}
 	moved, err := intake.Regrade(t.Context(), st, judgedAt)
@@ -241,7 +241,7 @@ func TestRegrade(t *testing.T) {
 	if f := st.all["few"]; f.Reliability != report.ReliabilityF || f.Record.Confirmed != 2 {
 		t.Errorf("few: %+v", f)
 	}
-	if _, ok := st.all[report.UnverifiedSource]; ok {
+	if _, ok := st.all[report.Unproven]; ok {
 		t.Error("what nobody vouches for was graded")
 	}
 	writes := st.writes
@@ -270,7 +270,7 @@ func TestSettingSaysAllThatIsWrong(t *testing.T) {
 	if n := len(err.(interface{ Unwrap() []error }).Unwrap()); n != 3 {
 		t.Errorf("%d faults, want 3: %v", n, err)
 	}
-	good.Source = report.UnverifiedSource
+	good.Source = report.Unproven
 	if good.Validate() == nil {
 		t.Error("what nobody vouches for can be graded")
 	}

@@ -48,8 +48,8 @@ func TestVouched(t *testing.T) {
 		report.Unaligned: {false, true}, report.Unsigned: {false, true}, report.Failed: {false, true},
 		report.Unresolved: {false, true}, "something new": {false, true},
 	} {
-		if got := [2]bool{a.Vouched(), a.Unverified()}; got != want {
-			t.Errorf("%q: vouched, unverified %v, want %v", a, got, want)
+		if got := [2]bool{a.Vouched(), a.Refuted()}; got != want {
+			t.Errorf("%q: vouched, refuted %v, want %v", a, got, want)
 		}
 	}
 }

@@ -39,10 +39,15 @@ const (
 // Vouched reports whether it was shown that a report is from the sender that it names.
 func (a Authenticity) Vouched() bool { return a == Token || a == Aligned }
 
-// Unverified reports whether a channel looked, and could not show that a report is from the sender that it names. What
-// such a report says may be true; it says nothing about that sender.
-func (a Authenticity) Unverified() bool { return a != Unchecked && !a.Vouched() }
+// Refuted reports whether a channel looked, and could not show that a report is from the sender that it names. What such
+// a report says may be true; it says nothing about that sender.
+func (a Authenticity) Refuted() bool { return a != Unchecked && !a.Vouched() }
 
-// UnverifiedSource stands for the reporters of all unverified reports where sources are counted: names that anybody
-// could have written are no two sources, and none of them is the source that it names.
-const UnverifiedSource = "unverified"
+// The reporters of mails that are no source's. Each stands for many senders, so neither is ever graded.
+const (
+	Unlisted = "unlisted" // the author is proven, but no source has the address
+	Unproven = "unproven" // nobody vouches for the author: it may be anybody, twice, and confirms nothing
+)
+
+// NoSource reports whether a reporter stands for whoever is no source.
+func NoSource(reporter string) bool { return reporter == Unlisted || reporter == Unproven }

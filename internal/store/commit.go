@@ -22,7 +22,7 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 			return fmt.Errorf("commit chunks: %w", plain(err))
 		}
 	}
-	unverified, err := db.Names(ctx, report.UnverifiedSource)
+	unproven, err := db.Names(ctx, report.Unproven)
 	if err != nil {
 		return fmt.Errorf("commit chunks: %w", err)
 	}
@@ -43,7 +43,7 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 			return err
 		}
 		f := newFolder(ctx, tx, db, now)
-		f.unverified = unverified[0]
+		f.unproven = unproven[0]
 		if err := f.fold(refs); err != nil {
 			return err
 		}

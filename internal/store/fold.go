@@ -36,7 +36,7 @@ type folder struct {
 	keys    []any
 	windows map[report.Kind]time.Duration
 
-	unverified int32 // number of report.UnverifiedSource
+	unproven int32 // number of report.Unproven
 }
 
 // stored is an episode on its way through the transaction.
@@ -191,7 +191,7 @@ func (f *folder) key(refs []touchRef) error {
 // credibility is how far to believe an episode by what is known of it now.
 func (f *folder) credibility(e *incident.Episode) report.Credibility {
 	sources := len(e.Marks.Sources)
-	if _, ok := slices.BinarySearch(e.Marks.Sources, f.unverified); ok {
+	if _, ok := slices.BinarySearch(e.Marks.Sources, f.unproven); ok {
 		sources--
 	}
 	return incident.Credibility(sources, len(e.Marks.Days), e.Outcome)

@@ -227,8 +227,7 @@ func (db *DB) Regrade(ctx context.Context, was, now intake.Graded) (kept bool, e
 	return kept, nil
 }
 
-// noteFeeds notes when a source delivered each of its feeds. What is unverified shows nothing about the source that it
-// names.
+// noteFeeds notes when a source delivered each of its feeds.
 func (db *DB) noteFeeds(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) error {
 	type delivery struct {
 		source string
@@ -236,9 +235,6 @@ func (db *DB) noteFeeds(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) e
 	}
 	latest := map[delivery]int64{}
 	for _, c := range chunks {
-		if c.Report.Authenticity.Unverified() {
-			continue
-		}
 		for _, n := range c.Newest {
 			d := delivery{c.Report.Reporter, n.Feed}
 			latest[d] = max(latest[d], c.Report.ReceivedAt.UnixMicro())

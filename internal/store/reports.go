@@ -129,7 +129,7 @@ const insertReport = `INSERT INTO reports
 func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
 	r := &c.Report
 	graded := r.Reporter // the grade is that of now, and stays with the report
-	if r.Authenticity.Unverified() {
+	if r.Authenticity.Refuted() {
 		graded = "" // no source
 	}
 	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),

@@ -23,7 +23,7 @@ type Source struct {
 	Grade        intake.Graded
 }
 
-// Feed is one feed of a source. What is unverified does not count as its.
+// Feed is one feed of a source.
 type Feed struct {
 	Name      string    // format/feed
 	Delivered time.Time // when the newest report with an event of it came in

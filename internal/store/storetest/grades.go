@@ -70,7 +70,7 @@ func reportGrades(t *testing.T, db *store.DB) {
 	}{
 		{sighting(1, "north", report.Unchecked, Start, 101), "B4", "nothing else speaks for it, so the digit is the source's own"},
 		{sighting(2, "north", report.Token, Start, 102), "B4", "who has the token is the source"},
-		{sighting(3, "north", report.Unsigned, Start, 103), "F6", "anybody can have sent this"},
+		{sighting(3, "north", report.Unsigned, Start, 103), "F6", "anybody can have sent this, even where the operator takes it for the source's"},
 		{mailed, "F6", "a mail at which nobody looked"},
 		{signed, "B4", "signed by the author's own domain"},
 		{sighting(6, "north", report.Failed, Start, 106), "F6", "a broken signature"},
@@ -78,9 +78,9 @@ func reportGrades(t *testing.T, db *store.DB) {
 		{sighting(8, "north", report.Unresolved, Start, 108), "F6", "a key that could not be asked for"},
 		{sighting(9, "east", report.Token, Start, 109), "F6", "never graded"},
 		{sighting(10, "north", report.Token, Start, 1, 2, 3), "B4", "alone"},
-		{sighting(11, "east", report.Unsigned, Start, 1, 2, 3), "F6", "what is unverified is no second source, but one day more is none either"},
+		{sighting(11, report.Unproven, report.Unsigned, Start, 1, 2, 3), "F6", "what is unproven is no second source"},
 		{sighting(12, "south", report.Token, Start, 1, 2, 3), "C2", "a second source"},
-		{sighting(13, "north", report.Unsigned, Start, 1, 2, 3), "F2", "what anybody can have sent agrees with two sources"},
+		{sighting(13, report.Unproven, report.Failed, Start, 1, 2, 3), "F2", "what anybody can have sent agrees with two sources"},
 		{sighting(14, "north", report.Token, nextDay, 101), "B3", "seen again by the same source on another day"},
 		{mixed, "B1", "half of its events are of two sources on two days"},
 		{sighting(16, "south", report.Token, nextDay, 1, 2, 160, 161, 162), "C6", "less than half"},
@@ -110,7 +110,7 @@ func reportGrades(t *testing.T, db *store.DB) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(in.Sources, " "); in.Subject == "198.51.0.1" && got != "north south unverified" || in.Subject == "198.51.0.103" && got != "unverified" {
+		if got := strings.Join(in.Sources, " "); in.Subject == "198.51.0.1" && got != "north south unproven" {
 			t.Errorf("the sources of %s are %s", in.Subject, got)
 		}
 	}
@@ -234,7 +234,7 @@ func sourceGrades(t *testing.T, db *store.DB) {
 func sourceList(t *testing.T, db *store.DB) {
 	rdp := sighting(3, "north", report.Aligned, Start, 1)
 	rdp.Rows[0].Event.Feed = "rdp"
-	forged := sighting(9, "north", report.Unsigned, Start, 1)
+	forged := sighting(9, report.Unproven, report.Unsigned, Start, 1)
 	docs := []*Document{
 		sighting(1, "north", report.Token, Start, 1, 2), sighting(5, "north", report.Token, Start.AddDate(0, 0, -3), 3), rdp, forged,
 		sighting(2, "south", report.Unchecked, Start, 1),
@@ -256,14 +256,19 @@ func sourceList(t *testing.T, db *store.DB) {
 	at := func(day int) time.Time { return Start.AddDate(0, 0, day) }
 	want := []store.Source{
 		{
-			Name: "north", Reports: 4, Events: 5, Last: at(9), Grade: intake.Graded{Source: "north"},
-			Authenticity: map[report.Authenticity]int64{report.Token: 2, report.Aligned: 1, report.Unsigned: 1},
+			Name: "north", Reports: 3, Events: 4, Last: at(5), Grade: intake.Graded{Source: "north"},
+			Authenticity: map[report.Authenticity]int64{report.Token: 2, report.Aligned: 1},
 			Feeds:        []store.Feed{{Name: "test/rdp", Delivered: at(3)}, {Name: "test/telnet", Delivered: at(5)}},
 		},
 		{
 			Name: "south", Reports: 1, Events: 1, Last: at(2), Grade: intake.Graded{Source: "south", Reliability: report.ReliabilityB},
 			Authenticity: map[report.Authenticity]int64{report.Unchecked: 1},
 			Feeds:        []store.Feed{{Name: "test/telnet", Delivered: at(2)}},
+		},
+		{
+			Name: report.Unproven, Reports: 1, Events: 1, Last: at(9), Grade: intake.Graded{Source: report.Unproven},
+			Authenticity: map[report.Authenticity]int64{report.Unsigned: 1},
+			Feeds:        []store.Feed{{Name: "test/telnet", Delivered: at(9)}},
 		},
 		{Name: "west", Grade: intake.Graded{Source: "west", Reliability: report.ReliabilityE}},
 	}
@@ -308,7 +313,7 @@ func rulings(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	first := sighting(1, "north", report.Token, Start, 1, 2, 3, 4, 5, 6)
 	second := sighting(2, "south", report.Token, Start, 1, 2)
-	forged := sighting(3, "south", report.Unsigned, Start, 3)
+	forged := sighting(3, report.Unproven, report.Unsigned, Start, 3)
 	elsewhere := sighting(4, "north", report.Token, Start.AddDate(0, 0, 60), 7) // its feed goes on: the others end
 	d := Desk(t, db, first, second, forged, elsewhere)
 	for _, doc := range []*Document{first, second, forged} {
@@ -343,7 +348,7 @@ func rulings(t *testing.T, db *store.DB) {
 		t.Errorf("ruled: %+v", in)
 	}
 	want := map[string]intake.Record{
-		"north": {Confirmed: 2, Refuted: 3, Neither: 1}, "south": {Confirmed: 1, Refuted: 1}, report.UnverifiedSource: {Refuted: 1},
+		"north": {Confirmed: 2, Refuted: 3, Neither: 1}, "south": {Confirmed: 1, Refuted: 1}, report.Unproven: {Refuted: 1},
 	}
 	if diff := gocmp.Diff(want, records(t, db, at(0))); diff != "" {
 		t.Errorf("records (-want +got):\n%s", diff)
@@ -465,7 +470,7 @@ func regraded(t *testing.T, db *store.DB) {
 		hosts = append(hosts, i)
 	}
 	r := rand.New(rand.NewPCG(3, 9))
-	forged := sighting(1, "south", report.Failed, Start, hosts...)
+	forged := sighting(1, report.Unproven, report.Failed, Start, hosts...)
 	true25 := sighting(2, "north", report.Token, Start, hosts...)
 	d := Desk(t, db, forged, true25)
 	work(t, d, forged, 0)
@@ -490,6 +495,9 @@ func regraded(t *testing.T, db *store.DB) {
 	work(t, Desk(t, db, next), next, 0)
 	if got := gradeOf(t, db, next); got != "C6" {
 		t.Errorf("the next report is %s", got)
+	}
+	if all, err := db.Grades(t.Context()); err != nil || len(all) != 1 {
+		t.Errorf("what nobody vouches for was graded: %+v, %v", all, err)
 	}
 	// Ninety days on the outcomes have left the window.
 	moved, err = intake.Regrade(t.Context(), db, now.AddDate(0, 0, 90))
