@@ -63,9 +63,9 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		return nil
 	}
 	cmd, rest, _ := root.Find(args) // it fails for a root without Args alone
-	i := slices.IndexFunc(rest, func(s string) bool { return s != "" && s[0] != '-' })
+	i := firstArgument(cmd, rest)
 	if i < 0 || !cmd.HasAvailableSubCommands() {
-		return nil // no flag of a command with commands takes a value
+		return nil
 	}
 	cmd.SuggestionsMinimumDistance = 2 // letters
 	var names []string
@@ -78,6 +78,23 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		return wrongUse("there is no command %q: did you mean %s %s?", cmd.CommandPath()+" "+rest[i], cmd.CommandPath(), near)
 	}
 	return wrongUse("there is no command %q: there are %s", cmd.CommandPath()+" "+rest[i], strings.Join(names, ", "))
+}
+
+// firstArgument is the place of the first argument that is neither a flag nor the value of one; -1 when there is none.
+func firstArgument(cmd *cobra.Command, args []string) int {
+	for i := 0; i < len(args); i++ {
+		if args[i] == "" {
+			continue
+		}
+		if args[i][0] != '-' {
+			return i
+		}
+		name, _, valued := strings.Cut(strings.TrimLeft(args[i], "-"), "=")
+		if f := cmd.Flags().Lookup(name); f != nil && !valued && f.Value.Type() != "bool" {
+			i++
+		}
+	}
+	return -1
 }
 
 // nearest is the name that was perhaps meant, or "".

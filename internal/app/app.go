@@ -78,6 +78,9 @@ func (a *App) build(ctx context.Context) error {
 	if a.store, err = store.Open(ctx, a.cfg.Store, a.data.Sub("db"), a.cfg.Incident); err != nil {
 		return err
 	}
+	if err := a.store.StartGrades(ctx, a.cfg.Intake.Starts(), a.now()); err != nil {
+		return err
+	}
 	if a.stream, err = stream.Open(ctx, a.cfg.Stream, a.data.Sub("stream"), a.log); err != nil {
 		return err
 	}
@@ -218,11 +221,21 @@ func (a *App) every(ctx context.Context, pause time.Duration, what string, f fun
 	}
 }
 
-// Sweep moves incidents on to quiet and closed, as far as their feeds show it.
+// Sweep moves incidents on to quiet and closed, as far as their feeds show it, and judges the sources by what became of
+// them.
 func (a *App) Sweep(ctx context.Context, now time.Time) error {
 	moved, err := a.store.Sweep(ctx, &a.cfg.Incident, now)
 	if err == nil && moved > 0 {
 		a.log.Info("incidents moved on", "moved", moved)
+	}
+	if err != nil {
+		return err
+	}
+	graded, err := intake.Regrade(ctx, a.store, now)
+	for i := range graded {
+		a.log.Info("the outcomes of incidents moved a source's grade", "source", graded[i].Source,
+			"grade", graded[i].Current(), "was", graded[i].Was,
+			"confirmed", graded[i].Record.Confirmed, "outcomes", graded[i].Record.Judged())
 	}
 	return err
 }

@@ -171,6 +171,8 @@ func typeName(t *testing.T, typ reflect.Type) string {
 		return "list of AS numbers"
 	case reflect.TypeFor[*report.TLP]():
 		return "TLP label"
+	case reflect.TypeFor[report.Grade]():
+		return "grade of the Admiralty code"
 	case reflect.TypeFor[map[string]time.Duration]():
 		return "durations by name"
 	case reflect.TypeFor[[]string]():

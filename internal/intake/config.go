@@ -57,6 +57,13 @@ type Source struct {
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
+	// Grade is how far to trust it at the start, in the Admiralty code: a letter from A (completely reliable) to E
+	// (unreliable), or F, which is nothing known; and perhaps a digit, as B2, for what its reports are worth while nothing
+	// else speaks for or against them. Empty is F6. Outcomes of incidents move the letter from here, and a grade that a
+	// person sets with tocsin sources grade goes before it: docs/sources.md.
+	Grade report.Grade `yaml:"grade"`
+	// Pinned keeps the letter of grade whatever the outcomes.
+	Pinned bool `yaml:"pinned"`
 }
 
 // Mail is what the mail channels share.
@@ -189,6 +196,9 @@ func (c Config) validateSources(bad func(field, format string, args ...any), for
 			bad(at+".name", "%s is there already: one entry holds all that is said of a source", s.Name)
 		}
 		names[s.Name] = true
+		if report.NoSource(s.Name) && (Start{s.Grade, s.Pinned}) != (Start{}) {
+			bad(at+".grade", "%s stands for many senders and stays F: leave the grade out", s.Name)
+		}
 		folder := s.folder()
 		if s.Folder != "" && !nameRule.MatchString(s.Folder) {
 			bad(at+".folder", "%q cannot name a folder below the drop folder: use up to 64 small letters, digits, - _ and dots", s.Folder)

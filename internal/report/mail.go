@@ -35,3 +35,19 @@ const (
 	Failed     Authenticity = "failed"     // signatures, none of them valid
 	Unresolved Authenticity = "unresolved" // the signer's key could not be asked for
 )
+
+// Vouched reports whether it was shown that a report is from the sender that it names.
+func (a Authenticity) Vouched() bool { return a == Token || a == Aligned }
+
+// Refuted reports whether a channel looked, and could not show that a report is from the sender that it names. What such
+// a report says may be true; it says nothing about that sender.
+func (a Authenticity) Refuted() bool { return a != Unchecked && !a.Vouched() }
+
+// The reporters of mails that are no source's. Each stands for many senders, so neither is ever graded.
+const (
+	Unlisted = "unlisted" // the author is proven, but no source has the address
+	Unproven = "unproven" // nobody vouches for the author: it may be anybody, twice, and confirms nothing
+)
+
+// NoSource reports whether a reporter stands for whoever is no source.
+func NoSource(reporter string) bool { return reporter == Unlisted || reporter == Unproven }

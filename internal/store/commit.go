@@ -11,6 +11,7 @@ import (
 
 	"tocsin/internal/desk"
 	"tocsin/internal/incident"
+	"tocsin/internal/report"
 )
 
 // Commit stores chunks and folds what they touch into incidents, in one transaction. A chunk that is already there is
@@ -20,6 +21,10 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 		if err := db.dayPartition(ctx, dayOf(c.Report.ReceivedAt)); err != nil {
 			return fmt.Errorf("commit chunks: %w", plain(err))
 		}
+	}
+	unproven, err := db.Names(ctx, report.Unproven)
+	if err != nil {
+		return fmt.Errorf("commit chunks: %w", err)
 	}
 	w, err := db.newWriter(ctx)
 	if err != nil {
@@ -32,12 +37,22 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 				return err
 			}
 		}
-		refs, err := w.in(ctx, tx).insertChunks(ctx, chunks)
+		w := w.in(ctx, tx)
+		added, refs, err := w.insertChunks(ctx, chunks)
 		if err != nil {
 			return err
 		}
 		f := newFolder(ctx, tx, db, now)
+		f.unproven = unproven[0]
 		if err := f.fold(refs); err != nil {
+			return err
+		}
+		for i, c := range chunks {
+			if err := w.advanceReport(ctx, c, added[i]); err != nil {
+				return err
+			}
+		}
+		if err := db.noteFeeds(ctx, tx, chunks); err != nil {
 			return err
 		}
 		return db.raiseWatermarks(ctx, tx, chunks)
@@ -50,8 +65,9 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 
 // touchRef is one touch of a chunk that was stored.
 type touchRef struct {
-	touch *incident.Touch
-	chunk int64
+	touch   *incident.Touch
+	chunk   int64
+	weights *incident.Weights // of the chunk's events
 }
 
 // writer writes chunks and their reports.
@@ -87,38 +103,36 @@ func (w *writer) in(ctx context.Context, tx *sql.Tx) *writer {
 	}
 }
 
-// insertChunks stores the chunks that are new, brings their reports up to date, and returns what has to be folded, in
-// the order of keys.
-func (w *writer) insertChunks(ctx context.Context, chunks []*desk.Chunk) ([]touchRef, error) {
+// insertChunks stores the chunks that are new, with their reports. It returns for each of them where its events will be
+// weighed, nil for one that was there, and what has to be folded, in the order of keys.
+func (w *writer) insertChunks(ctx context.Context, chunks []*desk.Chunk) ([]*incident.Weights, []touchRef, error) {
+	added := make([]*incident.Weights, len(chunks))
 	var refs []touchRef
 	for i, c := range chunks {
 		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
 			if err := w.insertReport(ctx, c); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		added := false
-		if c.FromRow != 0 {
-			var id int64
-			err := w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
-				c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
-				return nil, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
-			}
-			if added = err == nil; added {
-				for j := range c.Touches {
-					refs = append(refs, touchRef{&c.Touches[j], id})
-				}
-			}
+		if c.FromRow == 0 {
+			continue
 		}
-		if added || c.Final {
-			if err := w.advanceReport(ctx, c, added); err != nil {
-				return nil, err
-			}
+		var id int64
+		err := w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
+			c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) { // the chunk was there
+			continue
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
+		}
+		added[i] = &incident.Weights{}
+		for j := range c.Touches {
+			refs = append(refs, touchRef{&c.Touches[j], id, added[i]})
 		}
 	}
 	slices.SortStableFunc(refs, func(a, b touchRef) int { return bytes.Compare(a.touch.Key[:], b.touch.Key[:]) })
-	return refs, nil
+	return added, refs, nil
 }
 
 // raiseWatermarks notes how far the feeds have come, and when their reports came in. A chunk that was there raises

@@ -22,6 +22,7 @@ type dialect struct {
 	bytes    string // type of a byte string in CAST
 	integer  string // type of a 64-bit number in CAST
 	fold     string // statement that makes folding wait for its turn; empty where there is one writer anyway
+	grades   string // statement that makes changes of grades wait for their turn; empty likewise
 	days     bool   // chunks are partitioned by day
 }
 
@@ -31,9 +32,13 @@ var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB",
 // new key must not both make an incident of it.
 const foldLock = 0x70c51
 
+// gradesLock likewise for changes of grades: a source that has none yet has no row that could be locked.
+const gradesLock = 0x70c52
+
 var postgres = dialect{
 	name: "postgres", goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
+	grades: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
 }
 
 // openSQLite opens the database for a node. synchronous=FULL: a commit that returned survives a power cut. The

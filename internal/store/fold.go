@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,8 @@ type folder struct {
 	byKey   map[incident.Key][]*stored
 	keys    []any
 	windows map[report.Kind]time.Duration
+
+	unproven int32 // number of report.Unproven
 }
 
 // stored is an episode on its way through the transaction.
@@ -166,6 +169,7 @@ func (f *folder) key(refs []touchRef) error {
 				}
 			}
 			into, bridged := incident.Fold(near, &r.touch.Parts[i], r.chunk, window)
+			r.weights[f.credibility(into)] += int64(r.touch.Parts[i].Len)
 			if into.ID.IsZero() {
 				into.ID = report.NewID(f.now)
 				all = append(all, &stored{Episode: *into, isNew: true, dirty: true})
@@ -182,6 +186,15 @@ func (f *folder) key(refs []touchRef) error {
 		}
 	}
 	return f.put(refs[0].touch, all)
+}
+
+// credibility is how far to believe an episode by what is known of it now.
+func (f *folder) credibility(e *incident.Episode) report.Credibility {
+	sources := len(e.Marks.Sources)
+	if _, ok := slices.BinarySearch(e.Marks.Sources, f.unproven); ok {
+		sources--
+	}
+	return incident.Credibility(sources, len(e.Marks.Days), e.Outcome)
 }
 
 // bridge makes the younger episode's id lead to the older.
@@ -202,6 +215,7 @@ func (f *folder) bridge(all []*stored, into, b *incident.Episode) error {
 	}{
 		{`DELETE FROM incidents WHERE id = ?`, []any{b.ID[:]}},
 		{`UPDATE incident_links SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
+		{`UPDATE rulings SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
 		{`UPDATE incident_redirects SET into_id = ? WHERE into_id = ?`, []any{into.ID[:], b.ID[:]}},
 		{`INSERT INTO incident_redirects (id, into_id) VALUES (?, ?)`, []any{b.ID[:], into.ID[:]}},
 	} {

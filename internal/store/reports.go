@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/internal/desk"
+	"tocsin/internal/incident"
 	"tocsin/internal/intake"
 	"tocsin/internal/report"
 )
@@ -120,13 +121,19 @@ func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) ite
 
 const insertReport = `INSERT INTO reports
 	(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
-	 statement, generation, documents, events, repeats, refused)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
+	 statement, generation, documents, events, repeats, refused, reliability, supposed)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0,
+	 coalesce((SELECT reliability FROM source_grades WHERE source = ?), 0),
+	 coalesce((SELECT set_credibility FROM source_grades WHERE source = ?), 0)) ON CONFLICT DO NOTHING`
 
 func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
 	r := &c.Report
+	graded := r.Reporter // the grade is that of now, and stays with the report
+	if r.Authenticity.Refuted() {
+		graded = "" // no source
+	}
 	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
-		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, statement(r))
+		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, statement(r), graded, graded)
 	if err != nil {
 		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}
@@ -144,20 +151,27 @@ const (
 	advanceReport = `UPDATE reports SET
 		events = events + ?, repeats = repeats + ?,
 		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
+		credible_1 = credible_1 + ?, credible_2 = credible_2 + ?, credible_3 = credible_3 + ?,
+		credible_4 = credible_4 + ?, credible_5 = credible_5 + ?,
 		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`
 	endReport = `UPDATE reports SET documents = ?, reason = ?,
 		state = CASE WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
 			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`
 )
 
-// advanceReport counts a chunk that was added, and ends the report with its last. The first chunk of a new generation
+// advanceReport counts a chunk that was added, whose events have these weights, and ends the report with its last: nil
+// is a chunk that was there. The first chunk of a new generation
 // begins its count of refused rows anew: they are the rows that the replay still could not read.
-func (w *writer) advanceReport(ctx context.Context, c *desk.Chunk, added bool) error {
-	var events, repeats, refused int
-	if added {
-		events, repeats, refused = c.Events, c.Repeats, c.Refused
+func (w *writer) advanceReport(ctx context.Context, c *desk.Chunk, added *incident.Weights) error {
+	if added == nil && !c.Final {
+		return nil
 	}
-	res, err := w.advance.ExecContext(ctx, events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
+	var events, repeats, refused int
+	var by incident.Weights
+	if added != nil {
+		events, repeats, refused, by = c.Events, c.Repeats, c.Refused, *added
+	}
+	res, err := w.advance.ExecContext(ctx, events, repeats, c.Generation, refused, by[1], by[2], by[3], by[4], by[5], c.Generation, c.Format, c.Report.ID[:])
 	if err != nil {
 		return fmt.Errorf("advance report %s: %w", c.Report.ID, plain(err))
 	}
@@ -187,6 +201,12 @@ func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 	if c.Mail == nil {
 		return nil
 	}
+	// A mail in the drop folder is from whom it says to be from, and nobody looked.
+	if c.Report.Authenticity == report.Unchecked {
+		if _, err := w.tx.ExecContext(ctx, w.db.dialect.sql(`UPDATE reports SET reliability = 0, supposed = 0 WHERE id = ?`), c.Report.ID[:]); err != nil {
+			return err
+		}
+	}
 	return w.db.joinThread(ctx, w.tx, c)
 }
 
@@ -205,21 +225,33 @@ type Row struct {
 	Reason     string    // why it waits for a person or was set aside; personal
 	Sender     string    // author of a mail; personal
 	Thread     report.ID // oldest report of the mail's thread; zero for what is no mail
+
+	// Grade as it was when the report was worked: the letter of its reporter, F where it is not shown to be from that;
+	// the digit that at least half of its events had or surpassed, or else that of the reporter's own grade.
+	Grade report.Grade
 }
 
 const reportColumns = `id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise,
-	generation, documents, events, repeats, refused, reason, authenticity, signer, sender, thread`
+	generation, documents, events, repeats, refused, reason, authenticity, signer, sender, thread,
+	reliability, supposed, credible_1, credible_2, credible_3, credible_4, credible_5`
 
 func scanReport(scan func(...any) error) (Row, error) {
 	var r Row
 	var id, sum, thread []byte
 	var received, exercise int64
-	var tlp uint8
+	var tlp, reliability, supposed uint8
+	var by incident.Weights
 	err := scan(&id, &r.Channel, &r.Reporter, &received, &r.Name, &r.Format, &r.Found, &sum, &r.Size, &tlp, &r.State,
 		&exercise, &r.Generation, &r.Documents, &r.Events, &r.Repeats, &r.Refused,
-		&r.Reason, &r.Authenticity, &r.Signer, &r.Sender, &thread)
+		&r.Reason, &r.Authenticity, &r.Signer, &r.Sender, &thread,
+		&reliability, &supposed, &by[1], &by[2], &by[3], &by[4], &by[5])
 	if err != nil {
 		return Row{}, err
+	}
+	by[0] = r.Events - by[1] - by[2] - by[3] - by[4] - by[5]
+	r.Grade = report.Grade{Reliability: report.Reliability(reliability), Credibility: by.Credibility()}
+	if r.Grade.Credibility == report.Credibility6 {
+		r.Grade.Credibility = report.Credibility(supposed)
 	}
 	r.ID, r.SHA256 = report.ID(id), [32]byte(sum)
 	copy(r.Thread[:], thread)

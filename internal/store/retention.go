@@ -18,6 +18,7 @@ func (db *DB) DeleteIncidents(ctx context.Context, before, now time.Time) (delet
 		for _, q := range []string{
 			`DELETE FROM incident_links WHERE incident IN ` + ended,
 			`DELETE FROM incident_redirects WHERE into_id IN ` + ended,
+			`DELETE FROM rulings WHERE incident IN ` + ended,
 		} {
 			if _, err := tx.ExecContext(ctx, db.dialect.sql(q), args...); err != nil {
 				return err

@@ -19,8 +19,8 @@ import (
 
 // Reporters of mails that are no source's.
 const (
-	Unlisted = "unlisted" // the author is proven, but no source has the address
-	Unproven = "unproven" // nobody vouches for the author
+	Unlisted = report.Unlisted // the author is proven, but no source has the address
+	Unproven = report.Unproven // nobody vouches for the author
 )
 
 // Envelope is what a channel knows of a mail beside the mail.
