@@ -84,7 +84,8 @@ func Parse(text []byte, path string) (Config, error) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
 	}
 	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
-	for _, p := range []*string{&cfg.Intake.Folder.Path, &cfg.Stream.Credentials, &cfg.Stream.CA} {
+	cfg.Intake = cfg.Intake.Rebase(filepath.Dir(path))
+	for _, p := range []*string{&cfg.Stream.Credentials, &cfg.Stream.CA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}

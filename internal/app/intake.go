@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 	"tocsin/internal/intake"
 	"tocsin/internal/intake/folder"
 	"tocsin/internal/intake/http"
+	"tocsin/internal/intake/mail"
+	"tocsin/internal/intake/smtp"
 	"tocsin/internal/report"
 	"tocsin/internal/stream"
 )
@@ -24,6 +27,7 @@ type channels struct {
 	door   *intake.Door
 	folder *folder.Folder
 	http   *http.Handler
+	smtp   *smtp.Server // nil: the config names nothing to listen on
 }
 
 // openDoor makes what every channel and the import hand their documents to.
@@ -33,7 +37,7 @@ func (a *App) openDoor() {
 }
 
 // openIntake builds the channels of a node that runs.
-func (a *App) openIntake() error {
+func (a *App) openIntake(ctx context.Context) error {
 	cfg := a.cfg.Intake.WithDefaults()
 	var err error
 	if a.channels.folder, err = folder.New(cfg.Folder, a.cfg.DropFolder(), a.channels.door, a.log); err != nil {
@@ -46,6 +50,12 @@ func (a *App) openIntake() error {
 	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
 	}
+	if cfg.SMTP.On() {
+		spool := filepath.Join(a.data.Sub("spool"), "smtp")
+		if a.channels.smtp, err = smtp.New(ctx, cfg.SMTP, mail.New(a.channels.door), spool, a.log, a.metrics); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -53,6 +63,9 @@ func (a *App) openIntake() error {
 func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.channels.folder.Run(ctx) })
 	g.Go(func() error { return a.serve(ctx) })
+	if a.channels.smtp != nil {
+		g.Go(func() error { return a.channels.smtp.Run(ctx) })
+	}
 	g.Go(func() error { return a.every(ctx, labelReminder, "labels", a.remindLabels) })
 }
 
@@ -64,7 +77,11 @@ type clocked struct {
 
 func (c clocked) Accept(ctx context.Context, rep report.Report, r io.Reader) (report.Report, bool, error) {
 	rep.ReceivedAt = c.now().UTC()
-	return c.stream.Accept(ctx, rep, r)
+	rep, duplicate, err := c.stream.Accept(ctx, rep, r)
+	if errors.Is(err, stream.ErrFull) {
+		err = fmt.Errorf("%w: %w", intake.ErrFull, err)
+	}
+	return rep, duplicate, err
 }
 
 // labelReminder is how often the log says which sources have no label.

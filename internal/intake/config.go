@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ type Config struct {
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
+	// SMTP is the way in for mails that a mail server forwards.
+	SMTP SMTP `yaml:"smtp"`
 }
 
 // Source is one who sends reports. A document is a source's when its folder or token says so; else when it is of one
@@ -33,7 +36,7 @@ type Source struct {
 	TLP *report.TLP `yaml:"tlp"`
 	// Formats whose documents are its, where nothing else says whose they are.
 	Formats []string `yaml:"formats"`
-	// Channel limits formats to one channel: folder, import or http. Empty: any.
+	// Channel limits formats to one channel: folder, import, http or smtp. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
@@ -95,6 +98,16 @@ func (c Config) WithDefaults() Config {
 	set(&c.Folder.Scan, 30*time.Second)
 	set(&c.HTTP.MaxBytes, 2<<30)
 	set(&c.HTTP.MaxUploads, 32)
+	c.SMTP = c.SMTP.withDefaults()
+	return c
+}
+
+// Rebase returns the config with its relative paths starting at dir.
+func (c Config) Rebase(dir string) Config {
+	if p := &c.Folder.Path; *p != "" && !filepath.IsAbs(*p) {
+		*p = filepath.Join(dir, *p)
+	}
+	c.SMTP = c.SMTP.rebase(dir)
 	return c
 }
 
@@ -116,6 +129,7 @@ func (c Config) Validate(formats ...string) error {
 	}
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
+	c.validateSMTP(bad)
 	if c.Folder.KeepDays < 0 {
 		bad("intake.folder.keep_days", "%d days cannot be kept: write 1 or more, or delete: true", c.Folder.KeepDays)
 	}
@@ -190,13 +204,14 @@ func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	}
 }
 
-func channels() []string { return []string{ChannelFolder, ChannelImport, ChannelHTTP} }
+func channels() []string { return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelSMTP} }
 
 // The channels.
 const (
 	ChannelFolder = "folder" // the drop folder
 	ChannelImport = "import" // tocsin import
 	ChannelHTTP   = "http"   // POST /api/v1/reports
+	ChannelSMTP   = "smtp"   // a mail that was forwarded, by SMTP or LMTP
 )
 
 func (s Source) folder() string {
