@@ -679,15 +679,8 @@ func TestNothingPersonal(t *testing.T) {
 // TestEnvelope: the desk is told who sent, and by which channel.
 func TestEnvelope(t *testing.T) {
 	told := &desk{}
-	s, err := smtp.New(t.Context(), intake.Config{SMTP: intake.SMTP{SMTP: []string{"127.0.0.1:0"}, Recipients: []string{abuse}, Hostname: "tocsin.example.net"}}.WithDefaults().SMTP,
-		told, t.TempDir(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	n := &node{smtp: s.Addresses()[0].String()}
+	address, stop := serveTo(t, told, nil)
+	n := &node{smtp: address}
 	c := n.greet(t, abuse)
 	c.send("DATA\r\n" + letter + ".\r\n")
 	c.says("354", "250")
@@ -697,13 +690,34 @@ func TestEnvelope(t *testing.T) {
 	c.envelope(abuse)
 	c.send("DATA\r\n" + letter + ".\r\n")
 	c.says("354", "451 4.3.0")
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	stop()
 	want := []mail.Envelope{{Channel: "smtp", From: "someone@sender.example"}, {Channel: "smtp"}}
 	if diff := cmp.Diff(want, told.envelopes); diff != "" {
 		t.Errorf("envelopes (-want +got):\n%s", diff)
+	}
+}
+
+// serveTo runs a server for a desk of the test's own.
+func serveTo(t testing.TB, d smtp.Desk, change func(*intake.SMTP)) (address string, stop func()) {
+	t.Helper()
+	cfg := intake.Config{SMTP: intake.SMTP{
+		SMTP: []string{"127.0.0.1:0"}, Recipients: []string{abuse}, Hostname: "tocsin.example.net",
+	}}.WithDefaults().SMTP
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := smtp.New(t.Context(), cfg, d, t.TempDir(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	return s.Addresses()[0].String(), func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
 	}
 }
 
