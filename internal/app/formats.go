@@ -88,7 +88,7 @@ func (a *App) open(doc report.Document, format string) iter.Seq2[desk.Document, 
 func (a *App) detect(name string, r io.Reader) string {
 	for m, err := range a.formats.Open(report.Document{Reader: r, Name: name, Received: a.now()}, a.limits()) {
 		if err == nil {
-			return m.Format.Name
+			return a.formats.Origin(m)
 		}
 	}
 	return ""

@@ -5,6 +5,7 @@
 package formats
 
 import (
+	"bufio"
 	"iter"
 	"slices"
 	"strings"
@@ -77,6 +78,19 @@ func (t Tables) Format(name string) (Format, bool) {
 		}
 	}
 	return Format{}, false
+}
+
+// Origin is what a member says of who wrote it where nothing else does: its format, or its list as list/NAME. It reads
+// the member's beginning.
+func (t Tables) Origin(m Member) string {
+	if m.Format.Name == list.Format {
+		if doc, head, err := peek(m.Document, bufio.NewReaderSize(nil, HeadBytes)); err == nil {
+			if name := t.Lists.Which(doc, head); name != "" {
+				return list.Format + "/" + name
+			}
+		}
+	}
+	return m.Format.Name
 }
 
 // Names lists the formats as a sentence can: "arf, xarf, shadowserver, list".

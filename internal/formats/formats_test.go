@@ -145,6 +145,25 @@ func checkEvent(t testing.TB, e *report.Event) {
 	}
 }
 
+// TestOrigin: what nobody sent in so many words is by its format, and a list by its own name.
+func TestOrigin(t *testing.T) {
+	var tables formats.Tables
+	for text, want := range map[string]string{
+		"; Spamhaus DROP List 2026/03/01\n192.0.2.0/24 ; SBL1\n": "list/spamhaus-drop",
+		`{"xarf_version":"4.2.0"}`:                               "xarf",
+	} {
+		var got []string
+		for m, err := range tables.Open(report.Document{Reader: strings.NewReader(text)}, formats.Limits{}) {
+			if err == nil {
+				got = append(got, tables.Origin(m))
+			}
+		}
+		if d := cmp.Diff([]string{want}, got); d != "" {
+			t.Errorf("%s\n%s", text, d)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	var tables formats.Tables
 	for _, g := range goldens(t) {

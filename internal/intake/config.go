@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,29 +16,55 @@ import (
 type Config struct {
 	// Sources are those who send reports, and how far what they send may travel.
 	Sources []Source `yaml:"sources"`
+	// Mail says which mail servers are believed about who sent a mail.
+	Mail Mail `yaml:"mail"`
 	// Folder is the drop folder: a file that is put there is a report.
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
 	// SMTP is the way in for mails that a mail server forwards.
 	SMTP SMTP `yaml:"smtp"`
+	// Shadowserver is the reports API of the Shadowserver Foundation.
+	Shadowserver Shadowserver `yaml:"shadowserver"`
+	// Feeds are lists that are fetched from time to time.
+	Feeds []Feed `yaml:"feeds"`
+	// Links says which links in mails are followed.
+	Links Links `yaml:"links"`
+	// Contact is how those whose servers this node asks can reach you: a mail address or a page. It stands in each request
+	// that the node makes. Some makers of lists ask for it.
+	Contact string `yaml:"contact"`
 }
 
 // Source is one who sends reports. A document is a source's when its folder or token says so; else when it is of one
 // of its formats, the first source in the list deciding; else it is its format's own ("shadowserver", "xarf", "arf"),
-// or "unknown".
+// its list's own ("openphish"), or "unknown".
 type Source struct {
 	// Name of the reporter: small letters, digits, - _ and dots.
 	Name string `yaml:"name"`
 	// TLP is the label of what it sends: red, amber+strict, amber, green or clear. Without one it is red, which means
 	// that nothing of it leaves this node, and the log reminds you of it. Shadowserver's is amber unless you say otherwise.
 	TLP *report.TLP `yaml:"tlp"`
-	// Formats whose documents are its, where nothing else says whose they are.
+	// Formats whose documents are its, where nothing else says whose they are. list is every list, list/NAME one.
 	Formats []string `yaml:"formats"`
-	// Channel limits formats to one channel: folder, import, http or smtp. Empty: any.
+	// From are the addresses and domains (those below them included) whose mails are its. A mail counts only when a DKIM
+	// signature of the author's own domain proves that it is his; see docs/mail-authenticity.md.
+	From []string `yaml:"from"`
+	// Unsigned takes its mails without a signature too. Then anybody who knows one of its addresses can speak for it: for
+	// senders who do not sign, and whose reports harm nobody when they are forged. A mail whose signature is wrong is
+	// never its.
+	Unsigned bool `yaml:"unsigned"`
+	// Channel limits formats to one channel: folder, import, http, smtp, shadowserver, feed or link. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
+}
+
+// Mail is what the mail channels share.
+type Mail struct {
+	// TrustedAuthserv are the names by which your own mail servers sign what they found out about a mail (the first word
+	// of Authentication-Results). Their word counts where a signature is broken on its way to us, as by a list. Such a
+	// server must remove fields with its name from mails that come from outside.
+	TrustedAuthserv []string `yaml:"trusted_authserv"`
 }
 
 // Folder is the drop folder's config.
@@ -99,15 +124,11 @@ func (c Config) WithDefaults() Config {
 	set(&c.HTTP.MaxBytes, 2<<30)
 	set(&c.HTTP.MaxUploads, 32)
 	c.SMTP = c.SMTP.withDefaults()
-	return c
-}
-
-// Rebase returns the config with its relative paths starting at dir.
-func (c Config) Rebase(dir string) Config {
-	if p := &c.Folder.Path; *p != "" && !filepath.IsAbs(*p) {
-		*p = filepath.Join(dir, *p)
+	c.Shadowserver, c.Links = c.Shadowserver.withDefaults(), c.Links.withDefaults()
+	c.Feeds = slices.Clone(c.Feeds)
+	for i := range c.Feeds {
+		c.Feeds[i] = c.Feeds[i].withDefaults()
 	}
-	c.SMTP = c.SMTP.rebase(dir)
 	return c
 }
 
@@ -130,6 +151,13 @@ func (c Config) Validate(formats ...string) error {
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
 	c.validateSMTP(bad)
+	c.validateAuthors(bad)
+	c.Shadowserver.validate(bad)
+	c.validateFeeds(bad)
+	c.Links.validate(bad)
+	if c.Contact != report.CleanName(c.Contact) || strings.ContainsAny(c.Contact, "()\\") {
+		bad("intake.contact", "%q cannot stand in a request: write a mail address or the address of a page", c.Contact)
+	}
 	if c.Folder.KeepDays < 0 {
 		bad("intake.folder.keep_days", "%d days cannot be kept: write 1 or more, or delete: true", c.Folder.KeepDays)
 	}
@@ -181,6 +209,36 @@ func (c Config) validateSources(bad func(field, format string, args ...any), for
 	}
 }
 
+// validateAuthors checks who writes mails, and who is believed about it.
+func (c Config) validateAuthors(bad func(field, format string, args ...any)) {
+	owner := map[string]string{}
+	for i, s := range c.Sources {
+		at := fmt.Sprintf("intake.sources[%d]", i)
+		for _, f := range s.From {
+			f = strings.ToLower(f)
+			if !authorRule.MatchString(f) {
+				bad(at+".from", "%q is neither an address nor a domain: write reports@example.net or example.net", f)
+			} else if was, ok := owner[f]; ok {
+				bad(at+".from", "%s is %s's already", f, was)
+			}
+			owner[f] = s.Name
+		}
+		if s.Unsigned && len(s.From) == 0 {
+			bad(at+".unsigned", "it concerns the addresses in from: name them, or leave it out")
+		}
+	}
+	for _, id := range c.Mail.TrustedAuthserv {
+		if !authservRule.MatchString(id) {
+			bad("intake.mail.trusted_authserv", "%q is no name of a mail server: write it as it stands in Authentication-Results", id)
+		}
+	}
+}
+
+// authorRule: an address, or a domain in ASCII (xn-- where it is not).
+var authorRule = regexp.MustCompile(`^([^@\s"<>(),;:]+@)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+var authservRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+
 func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	names, sums := map[string]bool{}, map[string]bool{}
 	for i, t := range c.HTTP.Tokens {
@@ -204,7 +262,9 @@ func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	}
 }
 
-func channels() []string { return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelSMTP} }
+func channels() []string {
+	return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelSMTP, ChannelShadowserver, ChannelFeed, ChannelLink}
+}
 
 // The channels.
 const (
@@ -212,6 +272,10 @@ const (
 	ChannelImport = "import" // tocsin import
 	ChannelHTTP   = "http"   // POST /api/v1/reports
 	ChannelSMTP   = "smtp"   // a mail that was forwarded, by SMTP or LMTP
+
+	ChannelShadowserver = "shadowserver" // Shadowserver's reports API
+	ChannelFeed         = "feed"         // lists that are fetched
+	ChannelLink         = "link"         // what a link in a mail leads to
 )
 
 func (s Source) folder() string {

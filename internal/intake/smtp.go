@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -68,15 +67,6 @@ func (s SMTP) withDefaults() SMTP {
 	set(&s.MaxConnectionsPerNetwork, 50)
 	set(&s.Idle, 5*time.Minute) // RFC 5321 §4.5.3.2.7: no less by default
 	set(&s.MailTime, 30*time.Minute)
-	return s
-}
-
-func (s SMTP) rebase(dir string) SMTP {
-	for _, p := range []*string{&s.Socket, &s.Certificate, &s.Key} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
-	}
 	return s
 }
 

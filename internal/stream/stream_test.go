@@ -534,12 +534,9 @@ func TestReopenHandsOutAtOnce(t *testing.T) {
 	left.Wait()
 	s = open(t, dir)
 	defer s.Close()
-	begin := time.Now()
-	if got := drain(t, s); len(got) != 1 || got[0].Report.ID != rep.ID {
+	// The first attempt: an item whose worker is only given up for lost is at its second.
+	if got := drain(t, s); len(got) != 1 || got[0].Report.ID != rep.ID || got[0].Attempt != 1 {
 		t.Errorf("after the restart: %v", got)
-	}
-	if took := time.Since(begin); took > 10*time.Second {
-		t.Errorf("it took %v to be handed out again", took)
 	}
 }
 

@@ -175,14 +175,14 @@ func TestHostile(t *testing.T) {
 		"a NUL":           begin + "<Case><ID>\x00</ID></Case></Infringement>",
 		"empty":           "",
 	} {
-		began, n := time.Now(), 0
+		n := 0
 		for _, err := range acns.Parse(report.Document{Reader: strings.NewReader(text)}) {
 			if n++; err != nil && len(err.Error()) > 1000 {
 				t.Errorf("%s: an error of %d bytes", name, len(err.Error()))
 			}
 		}
-		if took := time.Since(began); n == 0 || n > 1001 || took > 5*time.Second {
-			t.Errorf("%s: %d rows in %v", name, n, took)
+		if n == 0 || n > 1001 {
+			t.Errorf("%s: %d rows", name, n)
 		}
 	}
 }

@@ -14,6 +14,14 @@ func (t Tables) Detect(doc report.Document, head []byte) bool {
 	return t.recognise(doc, string(head)) != nil
 }
 
+// Which names the list that a document which begins with head is of; empty: of none.
+func (t Tables) Which(doc report.Document, head []byte) string {
+	if p := t.recognise(doc, string(head)); p != nil {
+		return p.Name
+	}
+	return ""
+}
+
 // Detect is Tables.Detect for one list.
 func (l List) Detect(doc report.Document, head []byte) bool {
 	return l.plan.matches(fileName(doc.Name), string(head)) && l.plan.readable(doc, string(head))

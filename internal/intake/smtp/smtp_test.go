@@ -60,6 +60,13 @@ const (
 	other = "abuse@reports.example.net"
 )
 
+// nowhere knows no signer's key.
+type nowhere struct{}
+
+func (nowhere) LookupTXT(context.Context, string) ([]string, error) {
+	return nil, errors.New("nobody is asked")
+}
+
 // build makes a server that does not run yet.
 func build(t testing.TB, change func(*intake.SMTP)) *node {
 	t.Helper()
@@ -81,7 +88,7 @@ func build(t testing.TB, change func(*intake.SMTP)) *node {
 	log := slog.New(slog.NewTextHandler(n.log, nil))
 	door := intake.NewDoor(intake.NewSources(nil), n.kept, func(string, io.Reader) string { return "" }, log)
 	var err error
-	if n.server, err = smtp.New(t.Context(), cfg.SMTP, mail.New(door), n.spool, log, n.metrics); err != nil {
+	if n.server, err = smtp.New(t.Context(), cfg.SMTP, mail.New(intake.Mail{}, door, nowhere{}, log), n.spool, log, n.metrics); err != nil {
 		t.Fatal(err)
 	}
 	all := n.server.Addresses()
@@ -669,7 +676,7 @@ func TestNothingPersonal(t *testing.T) {
 			t.Errorf("the log has %s:\n%s", p, log)
 		}
 	}
-	for _, want := range []string{"listening for mails", "mail taken", "reporter=unknown", "mail refused", "reason=line", "could not be kept"} {
+	for _, want := range []string{"listening for mails", "mail taken", "reporter=unproven", "mail refused", "reason=line", "could not be kept"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log has no %q:\n%s", want, log)
 		}
