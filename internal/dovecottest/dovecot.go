@@ -43,7 +43,7 @@ func Start(t testing.TB, tokens string) *Server {
 		}
 	}
 	// Not t.TempDir: dovecot's processes, which are not ours, must come into it, and its sockets need a short path.
-	dir, err := os.MkdirTemp("/tmp", "tocsin-dovecot-")
+	dir, err := os.MkdirTemp("/tmp", "tocsin-dovecot-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (s *Server) configure(tokens string) {
 	uid, _ := strconv.Atoi(owner.Uid)
 	gid, _ := strconv.Atoi(owner.Gid)
 	mails := filepath.Join(s.dir, "mails")
-	for _, err := range []error{os.Mkdir(mails, 0o700), os.Chown(mails, uid, gid), os.Chmod(s.dir, 0o755)} { //nolint:gosec // dovecot's processes come in
+	for _, err := range []error{os.Mkdir(mails, 0o700), os.Chown(mails, uid, gid), os.Chmod(s.dir, 0o755)} {
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ namespace inbox {
 
 func (s *Server) write(path, text string) {
 	s.t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil { //nolint:gosec // dovecot's processes read it
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -153,7 +153,7 @@ func (s *Server) write(path, text string) {
 // start starts the processes and waits until the server greets.
 func (s *Server) start(bin string) {
 	s.t.Helper()
-	cmd := exec.Command(bin, "-F", "-c", s.conf) //nolint:noctx // Stop ends it
+	cmd := exec.Command(bin, "-F", "-c", s.conf)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -137,9 +137,9 @@ func client(t *testing.T, addr string) *imapclient.Client {
 	return c
 }
 
-func put(t *testing.T, c *imapclient.Client, folder, text string) {
+func put(t *testing.T, c *imapclient.Client, text string) {
 	t.Helper()
-	cmd := c.Append(folder, int64(len(text)), nil)
+	cmd := c.Append("INBOX", int64(len(text)), nil)
 	if _, err := io.WriteString(cmd, text); err != nil {
 		t.Fatal(err)
 	}
@@ -196,19 +196,19 @@ func count(t *testing.T, addr, name string) int {
 func TestMailbox(t *testing.T) {
 	s := dovecottest.Start(t, "")
 	c := client(t, s.Addr)
-	put(t, c, "INBOX", text("machine", 1))
-	put(t, c, "INBOX", text("person", 2))
-	put(t, c, "INBOX", text("large", 3)+strings.Repeat("x", 70<<10))
+	put(t, c, text("machine", 1))
+	put(t, c, text("person", 2))
+	put(t, c, text("large", 3)+strings.Repeat("x", 70<<10))
 	n := newNode()
 	_, log := run(t, config(t, s.Addr), n)
 	until(t, "one is done and one waits", func() bool { return count(t, s.Addr, "tocsin-done") == 1 && count(t, s.Addr, "tocsin-waiting") == 1 })
-	put(t, c, "INBOX", text("machine", 4)) // IDLE tells of it, long before the next look
+	put(t, c, text("machine", 4)) // IDLE tells of it, long before the next look
 	until(t, "the one that came is done", func() bool { return count(t, s.Addr, "tocsin-done") == 2 })
 	if left, _ := folder(t, s.Addr, "INBOX"); !slices.Equal(left, []string{"large 3"}) {
 		t.Errorf("the folder has %q", left)
 	}
 	n.deal()
-	put(t, c, "INBOX", text("machine", 5)) // so that it looks
+	put(t, c, text("machine", 5)) // so that it looks
 	until(t, "what waited is done", func() bool { return count(t, s.Addr, "tocsin-done") == 4 })
 	done, read := folder(t, s.Addr, "tocsin-done")
 	if want := []string{"machine 1", "machine 4", "machine 5", "person 2"}; !slices.Equal(done, want) || read {
@@ -254,7 +254,7 @@ func newProxy(t *testing.T, to string) *proxy {
 
 func (p *proxy) pass(c net.Conn) {
 	defer c.Close()
-	to, err := net.Dial("tcp", p.to) //nolint:noctx // of this machine
+	to, err := net.Dial("tcp", p.to)
 	if err != nil {
 		return
 	}
@@ -279,7 +279,7 @@ func TestCuts(t *testing.T) {
 	c := client(t, s.Addr)
 	var want []string
 	for i := range mails {
-		put(t, c, "INBOX", text("mail", i))
+		put(t, c, text("mail", i))
 		want = append(want, fmt.Sprintf("mail %d", i))
 	}
 	slices.Sort(want)
@@ -326,7 +326,7 @@ func TestRefused(t *testing.T) {
 	if err := os.WriteFile(cfg.PasswordFile, []byte(dovecottest.Password), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	put(t, client(t, s.Addr), "INBOX", text("machine", 1))
+	put(t, client(t, s.Addr), text("machine", 1))
 	until(t, "the new password is used", func() bool { return len(n.kept.Kept()) == 1 })
 	stop()
 	if n := strings.Count(log.String(), "refuses the sign-in"); n != 1 || strings.Contains(log.String(), "user=") || strings.Contains(log.String(), "wrong") {
@@ -358,7 +358,7 @@ func TestXOAUTH2(t *testing.T) {
 	}))
 	defer provider.Close()
 	s := dovecottest.Start(t, provider.URL+"/introspect")
-	put(t, client(t, s.Addr), "INBOX", text("machine", 1))
+	put(t, client(t, s.Addr), text("machine", 1))
 	cfg := config(t, s.Addr)
 	cfg.PasswordFile = ""
 	cfg.OAuth2 = intake.OAuth2{TokenURL: provider.URL + "/token", ClientID: "tocsin", RefreshTokenFile: filepath.Join(t.TempDir(), "refresh")}
@@ -368,7 +368,7 @@ func TestXOAUTH2(t *testing.T) {
 	for i := range 2 {
 		n := newNode()
 		stop, log := run(t, cfg, n)
-		put(t, client(t, s.Addr), "INBOX", text("machine", 2+i))
+		put(t, client(t, s.Addr), text("machine", 2+i))
 		until(t, "the mail is taken: "+log.String(), func() bool { return len(n.kept.Kept()) >= 1 })
 		stop()
 	}
@@ -382,7 +382,7 @@ func TestXOAUTH2(t *testing.T) {
 // TestDeskFails: while mails cannot be kept they stay where they are.
 func TestDeskFails(t *testing.T) {
 	s := dovecottest.Start(t, "")
-	put(t, client(t, s.Addr), "INBOX", text("machine", 1))
+	put(t, client(t, s.Addr), text("machine", 1))
 	n := newNode()
 	n.kept.Fail(errors.New("the disk is full"))
 	_, log := run(t, config(t, s.Addr), n)
