@@ -102,6 +102,9 @@ func (a *App) Close() error {
 	if a.listener != nil {
 		_ = a.listener.Close() // the server may have closed it before
 	}
+	if a.channels.smtp != nil {
+		errs = append(errs, a.channels.smtp.Close())
+	}
 	if a.stream != nil {
 		errs = append(errs, a.stream.Close())
 	}
@@ -116,7 +119,7 @@ func (a *App) Close() error {
 
 // Run runs the node until ctx ends or a part of it fails. It ends in the order intake, workers, desk.
 func (a *App) Run(ctx context.Context) error {
-	if err := a.openIntake(); err != nil {
+	if err := a.openIntake(ctx); err != nil {
 		return err
 	}
 	return a.withDesk(ctx, func(ctx context.Context) error {

@@ -19,10 +19,13 @@ import (
 	"tocsin/internal/intake/fetch"
 	"tocsin/internal/intake/folder"
 	"tocsin/internal/intake/http"
+	"tocsin/internal/intake/imap"
 	"tocsin/internal/intake/links"
 	"tocsin/internal/intake/mail"
 	"tocsin/internal/intake/shadowserver"
+	"tocsin/internal/intake/smtp"
 	"tocsin/internal/report"
+	"tocsin/internal/store"
 	"tocsin/internal/stream"
 )
 
@@ -32,7 +35,9 @@ type channels struct {
 	door   *intake.Door
 	folder *folder.Folder
 	http   *http.Handler
-	mail   *mail.Desk // what the mail channels hand their mails to
+	imap   *imap.Mailboxes
+	smtp   *smtp.Server // nil: the config names nothing to listen on
+	mail   *mail.Desk   // what the mail channels hand their mails to
 
 	fetch        *fetch.Client
 	shadowserver *shadowserver.Puller // nil: not asked
@@ -62,7 +67,7 @@ func (a *App) openDoor() error {
 }
 
 // openIntake builds the channels of a node that runs.
-func (a *App) openIntake() error {
+func (a *App) openIntake(ctx context.Context) error {
 	cfg := a.cfg.Intake.WithDefaults()
 	var err error
 	if a.channels.folder, err = folder.New(cfg.Folder, a.cfg.DropFolder(), a.channels.door, a.log); err != nil {
@@ -74,6 +79,16 @@ func (a *App) openIntake() error {
 	spool := filepath.Join(a.data.Sub("spool"), "http")
 	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
+	}
+	spool = filepath.Join(a.data.Sub("spool"), "imap")
+	if a.channels.imap, err = imap.New(cfg.IMAP, a.channels.mail, a.stands, spool, imap.Paces{}, a.log, a.metrics); err != nil {
+		return fmt.Errorf("open the mailboxes: %w", err)
+	}
+	if cfg.SMTP.On() {
+		spool := filepath.Join(a.data.Sub("spool"), "smtp")
+		if a.channels.smtp, err = smtp.New(ctx, cfg.SMTP, a.channels.mail, spool, a.log, a.metrics); err != nil {
+			return err
+		}
 	}
 	return a.openPulls(cfg)
 }
@@ -124,7 +139,11 @@ func (a *App) noteLinks(ctx context.Context, it stream.Item) error {
 // runIntake starts every channel.
 func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.channels.folder.Run(ctx) })
+	g.Go(func() error { return a.channels.imap.Run(ctx) })
 	g.Go(func() error { return a.serve(ctx) })
+	if a.channels.smtp != nil {
+		g.Go(func() error { return a.channels.smtp.Run(ctx) })
+	}
 	if a.channels.shadowserver != nil {
 		g.Go(func() error { return a.channels.shadowserver.Run(ctx) })
 	}
@@ -137,6 +156,15 @@ func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.every(ctx, labelReminder, "labels", a.remindLabels) })
 }
 
+// stands says where a report stands.
+func (a *App) stands(ctx context.Context, id report.ID) (report.State, error) {
+	row, err := a.store.Report(ctx, id)
+	if errors.Is(err, store.ErrNoReport) {
+		return report.StateReceived, nil
+	}
+	return row.State, err
+}
+
 // clocked receives reports at the node's own time.
 type clocked struct {
 	stream *stream.Stream
@@ -145,7 +173,11 @@ type clocked struct {
 
 func (c clocked) Accept(ctx context.Context, rep report.Report, r io.Reader) (report.Report, bool, error) {
 	rep.ReceivedAt = c.now().UTC()
-	return c.stream.Accept(ctx, rep, r)
+	rep, duplicate, err := c.stream.Accept(ctx, rep, r)
+	if errors.Is(err, stream.ErrFull) {
+		err = fmt.Errorf("%w: %w", intake.ErrFull, err)
+	}
+	return rep, duplicate, err
 }
 
 // labelReminder is how often the log says which sources have no label.

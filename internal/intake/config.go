@@ -22,6 +22,10 @@ type Config struct {
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
+	// IMAP is the mailboxes whose mails are taken.
+	IMAP []Mailbox `yaml:"imap"`
+	// SMTP is the way in for mails that a mail server forwards.
+	SMTP SMTP `yaml:"smtp"`
 	// Shadowserver is the reports API of the Shadowserver Foundation.
 	Shadowserver Shadowserver `yaml:"shadowserver"`
 	// Feeds are lists that are fetched from time to time.
@@ -51,7 +55,7 @@ type Source struct {
 	// senders who do not sign, and whose reports harm nobody when they are forged. A mail whose signature is wrong is
 	// never its.
 	Unsigned bool `yaml:"unsigned"`
-	// Channel limits formats to one channel: folder, import, http, shadowserver, feed or link. Empty: any.
+	// Channel limits formats to one channel: folder, import, http, imap, smtp, shadowserver, feed or link. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
@@ -128,10 +132,15 @@ func (c Config) WithDefaults() Config {
 	set(&c.Folder.Scan, 30*time.Second)
 	set(&c.HTTP.MaxBytes, 2<<30)
 	set(&c.HTTP.MaxUploads, 32)
+	c.SMTP = c.SMTP.withDefaults()
 	c.Shadowserver, c.Links = c.Shadowserver.withDefaults(), c.Links.withDefaults()
 	c.Feeds = slices.Clone(c.Feeds)
 	for i := range c.Feeds {
 		c.Feeds[i] = c.Feeds[i].withDefaults()
+	}
+	c.IMAP = slices.Clone(c.IMAP)
+	for i := range c.IMAP {
+		c.IMAP[i] = c.IMAP[i].withDefaults()
 	}
 	return c
 }
@@ -154,6 +163,8 @@ func (c Config) Validate(formats ...string) error {
 	}
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
+	c.validateMailboxes(bad)
+	c.validateSMTP(bad)
 	c.validateAuthors(bad)
 	c.Shadowserver.validate(bad)
 	c.validateFeeds(bad)
@@ -269,7 +280,9 @@ func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 }
 
 func channels() []string {
-	return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelShadowserver, ChannelFeed, ChannelLink}
+	return []string{
+		ChannelFolder, ChannelImport, ChannelHTTP, ChannelIMAP, ChannelSMTP, ChannelShadowserver, ChannelFeed, ChannelLink,
+	}
 }
 
 // The channels.
@@ -277,6 +290,8 @@ const (
 	ChannelFolder = "folder" // the drop folder
 	ChannelImport = "import" // tocsin import
 	ChannelHTTP   = "http"   // POST /api/v1/reports
+	ChannelIMAP   = "imap"   // a mailbox
+	ChannelSMTP   = "smtp"   // a mail that was forwarded, by SMTP or LMTP
 
 	ChannelShadowserver = "shadowserver" // Shadowserver's reports API
 	ChannelFeed         = "feed"         // lists that are fetched

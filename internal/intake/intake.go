@@ -14,6 +14,9 @@ import (
 	"tocsin/internal/report"
 )
 
+// ErrFull says that there is no space for a report now. An Acceptor's error wraps it where that is so.
+var ErrFull = errors.New("there is no space for it")
+
 // Acceptor keeps reports.
 type Acceptor interface {
 	// Accept keeps the bytes of r and hands out the work on them. When it returns without an error both are durable.
@@ -28,7 +31,7 @@ type Detect func(name string, r io.Reader) string
 
 // Delivery is what a channel knows of a document.
 type Delivery struct {
-	Channel    string    // folder, import, http
+	Channel    string    // folder, import, http, smtp
 	Reporter   string    // where the channel or the operator says who sent it; else empty
 	Folder     string    // first folder below the drop folder; else empty
 	Name       string    // file name as received, without folders; personal

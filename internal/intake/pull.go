@@ -340,9 +340,16 @@ func Secret(path string) (string, error) {
 // Rebase returns the config with every relative path starting at dir.
 func (c Config) Rebase(dir string) Config {
 	c.Feeds = append([]Feed(nil), c.Feeds...)
-	paths := []*string{&c.Folder.Path, &c.Shadowserver.KeyFile, &c.Shadowserver.SecretFile}
+	paths := []*string{
+		&c.Folder.Path, &c.SMTP.Socket, &c.SMTP.Certificate, &c.SMTP.Key, &c.Shadowserver.KeyFile, &c.Shadowserver.SecretFile,
+	}
 	for i := range c.Feeds {
 		paths = append(paths, &c.Feeds[i].HeadersFile)
+	}
+	c.IMAP = append([]Mailbox(nil), c.IMAP...)
+	for i := range c.IMAP {
+		m := &c.IMAP[i]
+		paths = append(paths, &m.CA, &m.PasswordFile, &m.OAuth2.ClientSecretFile, &m.OAuth2.RefreshTokenFile)
 	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {

@@ -17,25 +17,33 @@ type need struct {
 	name     string
 	packages []string // Debian's
 	present  func(context.Context) bool
-	race     bool // only the race detector uses it
+	race     bool   // only the race detector uses it
+	answer   string // to what a package's installation would ask, as debconf-set-selections reads it
 }
 
 func needs() []need {
 	return []need{
-		{"a C compiler", []string{"gcc", "libc6-dev"}, compiles, true},
-		{"PostgreSQL", []string{"postgresql"}, func(context.Context) bool { _, err := postgresFolder(); return err == nil }, false},
+		{"a C compiler", []string{"gcc", "libc6-dev"}, compiles, true, ""},
+		{"PostgreSQL", []string{"postgresql"}, func(context.Context) bool { _, err := postgresFolder(); return err == nil }, false, ""},
+		// Without a config Postfix's own service does not start: tests run instances of their own.
+		{"Postfix", []string{"postfix"}, program("postfix"), false, "postfix postfix/main_mailer_type select No configuration"},
+		{"dovecot", []string{"dovecot-imapd"}, program("dovecot"), false, ""},
+		{"swaks", []string{"swaks"}, program("swaks"), false, ""},
 	}
 }
 
 // install makes sure that everything is there: as root or with passwordless sudo by itself, else by asking.
 func (r runner) install(ctx context.Context, race bool) error {
-	var missing, packages []string
+	var missing, packages, answers []string
 	for _, n := range needs() {
 		if (n.race && !race) || n.present(ctx) {
 			continue
 		}
 		missing = append(missing, n.name)
 		packages = append(packages, n.packages...)
+		if n.answer != "" {
+			answers = append(answers, n.answer)
+		}
 	}
 	if len(missing) == 0 {
 		return nil
@@ -53,6 +61,14 @@ func (r runner) install(ctx context.Context, race bool) error {
 		prefix = []string{"sudo", "-n"}
 	}
 	fmt.Fprintf(r.out, "the tests need %s: %s\n", strings.Join(missing, " and "), line)
+	if len(answers) > 0 {
+		words := append(slices.Clone(prefix), "debconf-set-selections")
+		cmd := r.command(ctx, nil, words[0], words[1:]...)
+		cmd.Stdin = strings.NewReader(strings.Join(answers, "\n") + "\n")
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", strings.Join(words, " "), err)
+		}
+	}
 	prefix = append(prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-o", "DPkg::Lock::Timeout=120")
 	for _, step := range [][]string{
 		{"update"},
@@ -69,6 +85,17 @@ func (r runner) install(ctx context.Context, race bool) error {
 		}
 	}
 	return nil
+}
+
+// program looks where root's programs are too, which is not in everybody's PATH.
+func program(name string) func(context.Context) bool {
+	return func(context.Context) bool {
+		_, err := exec.LookPath(name)
+		if err != nil {
+			_, err = exec.LookPath("/usr/sbin/" + name)
+		}
+		return err == nil
+	}
 }
 
 // compiles tries it: a compiler without the C library's headers is there and of no use.
