@@ -26,6 +26,7 @@ type work struct {
 	original   *source
 	mail       *report.Mail
 	letter     *report.Letter
+	reading    []byte // of the letter, packed
 
 	document int
 	name     string
@@ -275,7 +276,7 @@ func (w *work) finish() error {
 		w.pending = w.chunk(seqOf(w.document+1, 0))
 	}
 	w.pending.Final, w.pending.Documents = true, w.result.Documents
-	w.pending.Mail, w.pending.Letter = w.mail, w.letter
+	w.pending.Mail, w.pending.Letter, w.pending.Reading = w.mail, w.letter, w.reading
 	return w.submit(w.pending)
 }
 

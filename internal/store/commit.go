@@ -11,6 +11,7 @@ import (
 
 	"tocsin/internal/desk"
 	"tocsin/internal/incident"
+	"tocsin/internal/report"
 )
 
 // Commit stores chunks and folds what they touch into incidents, in one transaction. A chunk that is already there is
@@ -53,42 +54,62 @@ type touchRef struct {
 // insertChunks stores the chunks that are new, brings their reports up to date, and returns what has to be folded, in
 // the order of keys.
 func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) ([]touchRef, error) {
-	stmt, err := tx.PrepareContext(ctx, db.dialect.sql(`INSERT INTO chunks
-		(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`))
-	if err != nil {
-		return nil, err
-	}
-	defer stmt.Close()
 	var refs []touchRef
+	var skipped report.ID
 	for i, c := range chunks {
 		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
 			if err := db.insertReport(ctx, tx, c); err != nil {
 				return nil, err
 			}
-		}
-		added := false
-		if c.FromRow != 0 {
-			var id int64
-			err := stmt.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
-				c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
-				return nil, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
+			spoken, err := db.spokenFor(ctx, tx, c)
+			if err != nil {
+				return nil, err
 			}
-			if added = err == nil; added {
-				for j := range c.Touches {
-					refs = append(refs, touchRef{&c.Touches[j], id})
-				}
+			if spoken {
+				skipped = c.Report.ID
 			}
 		}
-		if added || c.Final {
-			if err := db.advanceReport(ctx, tx, c, added); err != nil {
+		if c.Report.ID == skipped {
+			continue
+		}
+		id, err := db.insertChunk(ctx, tx, c)
+		if err != nil {
+			return nil, err
+		}
+		if id != 0 {
+			refs = appendRefs(refs, c, id)
+		}
+		if id != 0 || c.Final {
+			if err := db.advanceReport(ctx, tx, c, id != 0); err != nil {
 				return nil, err
 			}
 		}
 	}
 	slices.SortStableFunc(refs, func(a, b touchRef) int { return bytes.Compare(a.touch.Key[:], b.touch.Key[:]) })
 	return refs, nil
+}
+
+func appendRefs(refs []touchRef, c *desk.Chunk, id int64) []touchRef {
+	for j := range c.Touches {
+		refs = append(refs, touchRef{&c.Touches[j], id})
+	}
+	return refs
+}
+
+// insertChunk stores a chunk and returns its number; 0 when it was there, or holds nothing.
+func (db *DB) insertChunk(ctx context.Context, tx *sql.Tx, c *desk.Chunk) (id int64, err error) {
+	if c.FromRow == 0 {
+		return 0, nil
+	}
+	err = tx.QueryRowContext(ctx, db.dialect.sql(`INSERT INTO chunks
+		(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`),
+		c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
+		c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
+		return 0, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
+	}
+	return id, nil
 }
 
 // raiseWatermarks notes how far the feeds have come, and when their reports came in. A chunk that was there raises

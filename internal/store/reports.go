@@ -137,11 +137,20 @@ func (db *DB) endReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
 	if c.Letter != nil {
 		letter = *c.Letter
 	}
-	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?, reason = ?,
-		state = CASE WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
+	state := string(letter.State)
+	// What a person set aside while it was read again stays there.
+	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?,
+		reason = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
+		state = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN state WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
 			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`),
-		c.Documents, letter.Reason, string(letter.State), string(letter.State), c.Report.ID[:]); err != nil {
+		c.Documents, c.Generation, state, letter.Reason, c.Generation, state, state, state, c.Report.ID[:]); err != nil {
 		return err
+	}
+	if c.Reading != nil {
+		if _, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO letters (report, reading) VALUES (?, ?)
+			ON CONFLICT (report) DO UPDATE SET reading = excluded.reading`), c.Report.ID[:], c.Reading); err != nil {
+			return err
+		}
 	}
 	if c.Mail == nil {
 		return nil
