@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ type App struct {
 	formats  formats.Tables
 	desk     *desk.Desk
 	channels channels
+	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
 	listener net.Listener // nil until Listen
 }
@@ -85,6 +87,9 @@ func (a *App) build(ctx context.Context) error {
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
 	a.openDoor()
+	if err := a.openAPI(); err != nil {
+		return err
+	}
 	a.registerLag(ctx)
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/internal/formats/letter"
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
 )
@@ -24,6 +25,9 @@ const MaxAssigned = 1000
 // ErrNotWaiting says that a report waits for nobody: somebody was faster, or it is no letter.
 var ErrNotWaiting = errors.New("this report does not wait for a person")
 
+// ErrNoReport says that no report has the id.
+var ErrNoReport = errors.New("no such report")
+
 // Letter is a report that is a mail in no format, as a person deals with it.
 type Letter struct {
 	report.Report
@@ -32,6 +36,22 @@ type Letter struct {
 	Sender     string    // author; personal
 	Thread     report.ID // oldest report of its thread; zero where it has none
 	Events     int64
+}
+
+// Opened is a letter with all that a person needs to deal with it.
+type Opened struct {
+	Letter
+	Reading     *letter.Reading // nil where it is past its end date, as the original is
+	Suggestions []letter.Suggestion
+	Thread      []Letter    // all of its thread, itself included, oldest first
+	Assignment  *Assignment // what a person said of it; nil when nobody has
+}
+
+// Blocked is an author of whom a person wants nothing more.
+type Blocked struct {
+	Sender string // an address, or "@domain"; personal
+	At     time.Time
+	Who    string
 }
 
 // Assigner keeps what people say of reports.
@@ -63,13 +83,11 @@ func (d *Desk) Assign(ctx context.Context, l *Letter, events []report.Event, who
 	if len(events) == 0 || len(events) > MaxAssigned {
 		return Assigned{}, &report.FieldError{Field: "events", Rule: fmt.Sprintf("give 1 to %d events", MaxAssigned)}
 	}
-	var faults []error
 	for i := range events {
 		e := &events[i]
 		e.Format, e.Feed, e.Row, e.Subject.Addr, e.Target.Addr = Person, "", int64(i+1), e.Subject.Addr.Unmap(), e.Target.Addr.Unmap()
-		faults = append(faults, placed(fmt.Sprintf("events[%d]", i), e.Validate(l.ReceivedAt))...)
 	}
-	if err := errors.Join(faults...); err != nil {
+	if err := Faults(events, l.ReceivedAt); err != nil {
 		return Assigned{}, err
 	}
 	networks := d.Networks()
@@ -77,6 +95,15 @@ func (d *Desk) Assign(ctx context.Context, l *Letter, events []report.Event, who
 	return d.assign(ctx, l, b, events, Assignment{Who: who, At: now}, func(e *report.Event) report.Party {
 		return b.party(networks.Whose(e.Subject.Addr, e.Subject.ASN), e.Subject.ASN)
 	})
+}
+
+// Faults is all that is wrong with events of a report that came in at a time, joined, each a *report.FieldError.
+func Faults(events []report.Event, received time.Time) error {
+	var faults []error
+	for i := range events {
+		faults = append(faults, placed(fmt.Sprintf("events[%d]", i), events[i].Validate(received))...)
+	}
+	return errors.Join(faults...)
 }
 
 // placed says of each fault which event has it.

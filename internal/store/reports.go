@@ -159,7 +159,7 @@ func (db *DB) endReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
 }
 
 // ErrNoReport says that no report has the id.
-var ErrNoReport = errors.New("no such report")
+var ErrNoReport = desk.ErrNoReport
 
 // Row is a report as it is stored, with its counts.
 type Row struct {
