@@ -74,6 +74,9 @@ could not be read at all: it is named, and the rest is done.`,
 		if sum.Rejected > 0 && !asJSON {
 			fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
 		}
+		if sum.Waiting > 0 && !asJSON {
+			fmt.Fprintf(cmd.OutOrStdout(), "%d mails need a person: see tocsin waiting list.\n", sum.Waiting)
+		}
 		switch {
 		case sum.Unreadable > 0:
 			return &exitError{code: exitCannot}

@@ -78,11 +78,12 @@ type offered struct {
 	Title string `json:"title"`
 }
 
-type idInput struct {
+// PathID is the id in a path. It is exported because huma looks into exported fields only.
+type PathID struct {
 	ID string `path:"id" doc:"id of the report"`
 }
 
-func (in *idInput) parse() (report.ID, error) {
+func (in *PathID) parse() (report.ID, error) {
 	id, err := report.ParseID(in.ID)
 	if err != nil {
 		return id, desk.ErrNoReport
@@ -162,7 +163,7 @@ func parseCursor(s string) (time.Time, report.ID, error) {
 
 type showOutput struct{ Body opened }
 
-func (a *API) show(ctx context.Context, in *idInput) (*showOutput, error) {
+func (a *API) show(ctx context.Context, in *PathID) (*showOutput, error) {
 	o, err := a.open(ctx, in)
 	if err != nil {
 		return nil, err
@@ -190,7 +191,7 @@ func (a *API) show(ctx context.Context, in *idInput) (*showOutput, error) {
 }
 
 // open opens the letter that a path names; the error is a problem.
-func (a *API) open(ctx context.Context, in *idInput) (desk.Opened, error) {
+func (a *API) open(ctx context.Context, in *PathID) (desk.Opened, error) {
 	id, err := in.parse()
 	if err != nil {
 		return desk.Opened{}, a.problem(ctx, err)
@@ -217,7 +218,7 @@ func done(id report.ID, state report.State, got desk.Assigned) *doneOutput {
 }
 
 func (a *API) events(ctx context.Context, in *struct {
-	idInput
+	PathID
 	Body struct {
 		Events []eventInput `json:"events" minItems:"1" maxItems:"1000"`
 	}
@@ -246,7 +247,7 @@ func (a *API) events(ctx context.Context, in *struct {
 }
 
 func (a *API) merge(ctx context.Context, in *struct {
-	idInput
+	PathID
 	Body struct {
 		Incident string   `json:"incident" doc:"id of the incident"`
 		At       []string `json:"at,omitempty" nullable:"false" maxItems:"1000" doc:"when it was seen, with the zone; each time is another event of the incident"`
@@ -280,7 +281,7 @@ func (a *API) merge(ctx context.Context, in *struct {
 }
 
 type reasonInput struct {
-	idInput
+	PathID
 	Body struct {
 		Reason string `json:"reason" doc:"a sentence for whoever looks for the mail later"`
 	}
@@ -306,7 +307,7 @@ func (a *API) turn(ctx context.Context, in *reasonInput, to report.State, what s
 	return done(id, to, desk.Assigned{}), nil
 }
 
-func (a *API) readAgain(ctx context.Context, in *idInput) (*struct{}, error) {
+func (a *API) readAgain(ctx context.Context, in *PathID) (*struct{}, error) {
 	id, err := in.parse()
 	if err == nil {
 		err = a.rooms.Acts.ReadAgain(ctx, id)
@@ -321,7 +322,7 @@ func (a *API) readAgain(ctx context.Context, in *idInput) (*struct{}, error) {
 type answerOutput struct{ Body answer }
 
 func (a *API) answer(ctx context.Context, in *struct {
-	idInput
+	PathID
 	Template string `path:"template" doc:"a name that answers lists"`
 	Addr     string `query:"addr" doc:"the address that it is about; left out, the only one that the mail speaks of"`
 },
@@ -329,7 +330,7 @@ func (a *API) answer(ctx context.Context, in *struct {
 	if !slices.ContainsFunc(answerKinds, func(k answerKind) bool { return k.name == in.Template }) {
 		return nil, huma.Error404NotFound("there is no such answer: the mail's own page lists them")
 	}
-	o, err := a.open(ctx, &in.idInput)
+	o, err := a.open(ctx, &in.PathID)
 	if err != nil {
 		return nil, err
 	}

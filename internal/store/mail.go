@@ -47,8 +47,8 @@ func (db *DB) joinThread(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET thread = ?, sender = ? WHERE id = ?`),
-		thread[:], c.Mail.From, c.Report.ID[:])
+	_, err = tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET thread = ?, sender = ?,
+		name = CASE WHEN name = '' THEN ? ELSE name END WHERE id = ?`), thread[:], c.Mail.From, c.Mail.Subject, c.Report.ID[:])
 	return err
 }
 
