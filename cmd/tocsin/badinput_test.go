@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tocsin/internal/formats"
 	"tocsin/internal/report"
 )
 
@@ -33,14 +34,25 @@ type bad struct {
 	reason string // the whole sentence
 }
 
+// printed is the row that parse prints: where a document breaks off, the one that could not be read any more.
+func (b *bad) printed() int64 {
+	var last int64
+	if _, err := fmt.Sscanf(b.reason, "the document breaks off after row %d:", &last); err == nil {
+		return last + 1
+	}
+	return b.row
+}
+
 const (
-	sendAgain   = ": ask the sender for the file again"
-	known       = "(arf, xarf, shadowserver)"
-	unknownText = "the document is of no format that Tocsin knows " + known + ": name its format if it is one of them, or keep it until its format is added"
-	giantText   = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
-	notText     = `column "banner" holds a NUL byte or bytes that are not UTF-8`
-	bombText    = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
+	sendAgain = ": ask the sender for the file again"
+	giantText = "the row is longer than 1 MiB: a quote is not closed or the row is not a report's"
+	notText   = `column "banner" holds a NUL byte or bytes that are not UTF-8`
+	bombText  = " unpacks to more than 300 times its size, as a bomb does: send the document plain"
 )
+
+// unknownText names every format that is listed.
+var unknownText = "the document is of no format that Tocsin knows (" + formats.Tables{}.Names() +
+	"): name its format if it is one of them, or keep it until its format is added"
 
 func hostiles() []hostile {
 	all := append(damaged(), bombs()...)
@@ -127,7 +139,7 @@ func strange() []hostile {
 		},
 		{
 			"NUL bytes", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "lo\x00gin", 1) + row(2) + "\x00\x00\x00\n" + row(3)), 3,
-			[]bad{{"", 2, notText}, {"", 4, "the row has 1 columns, the header 15"}},
+			[]bad{{"", 2, notText}, {"", 4, "the row has 1 column, the header 15"}},
 		},
 		{"invalid UTF-8", "", text(telnetHeader + row(0) + strings.Replace(row(1), "login:", "\xff\xfe\xc3(", 1) + row(2)), 2, []bad{{"", 2, notText}}},
 		{"CRLF", "", text(strings.ReplaceAll(rows(3), "\n", "\r\n")), 3, nil},
@@ -159,6 +171,10 @@ func strange() []hostile {
 		{
 			"JSON 10,000 levels deep", "deep.json", text(`{"xarf_version":"4.2.0","a":` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + "}"), 0,
 			[]bad{{"", 1, "objects and lists stand inside each other more than 64 deep"}},
+		},
+		{
+			"JSON 10,000 levels deep that names no version", "deep.json", text(strings.Repeat(`{"a":[`, 5000) + strings.Repeat("]}", 5000)), 0,
+			[]bad{{"", 0, "objects and lists stand inside each other more than 64 deep"}},
 		},
 		{"JSON that opens for ever", "deep.json", func(w io.Writer) error {
 			if err := text(`{"xarf_version":"4.2.0","a":`)(w); err != nil {
@@ -251,7 +267,7 @@ func (h *hostile) parsed(t *testing.T, r result, path string) {
 	}
 	var want strings.Builder
 	for _, b := range h.bad {
-		fmt.Fprintf(&want, "%s%s:%d: %s\n", path, b.inside, b.row, b.reason)
+		fmt.Fprintf(&want, "%s%s:%d: %s\n", path, b.inside, b.printed(), b.reason)
 	}
 	if r.errs != want.String() {
 		t.Errorf("parse says\n%.5000s\nwant\n%s", r.errs, want.String())
@@ -291,7 +307,7 @@ func (h *hostile) imported(t *testing.T, p program, data, path, good string) {
 		r = p.run(t, "quarantine", "replay", "--all", "--data", data) // the original is there, and says what it said
 		r.under(t, importMiB)
 		r.ends(t, 1)
-		if want := fmt.Sprintf("1 reports replayed: 0 events, 0 repeats, %d still refused\n", refused); r.out != want {
+		if want := fmt.Sprintf("1 report replayed: 0 events, 0 repeats, %d still refused\n", refused); r.out != want {
 			t.Errorf("replay says %q, want %q", r.out, want)
 		}
 		h.listed(t, p, data)

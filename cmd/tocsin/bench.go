@@ -7,27 +7,35 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/bench"
+	"tocsin/internal/store"
 )
 
 func newBench() *cobra.Command {
 	opt := bench.Options{Events: 1_000_000}
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "bench [--events N] [--data DIR] [--json]",
+		Use:   "bench [--events N | --mails N] [--data DIR] [--json]",
 		Short: "Measure the pipeline on generated reports",
 		Long: `Bench writes reports of 20 types and an address table of 500,000 prefixes, imports them through the same code as
 tocsin import, durable, into a fresh data directory, and says how fast it was. The time counts from the first byte
 read to the last commit.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 	}
 	cmd.Flags().IntVar(&opt.Events, "events", opt.Events, "rows to generate")
+	cmd.Flags().IntVar(&opt.Mails, "mails", 0, "instead of rows, generate so many mails with one event each: small reports")
 	cmd.Flags().StringVar(&opt.Dir, "data", "", "folder to work in; it must be empty and stays (default: a temporary one that is removed)")
 	cmd.Flags().StringVar(&opt.CPUProfile, "cpuprofile", "", "write a CPU profile of the import to this file")
 	cmd.Flags().StringVar(&opt.StoreURL, "store", "", "PostgreSQL database to use instead of SQLite; it must be empty")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Flags().Changed("mails") && opt.Mails < 100 {
+			return wrongUse("--mails %d is too few to measure: write 100 or more", opt.Mails)
+		}
 		if opt.Events < 1000 {
 			return wrongUse("--events %d is too few to measure: write 1000 or more", opt.Events)
+		}
+		if db := (store.Config{URL: opt.StoreURL}); db.Validate() != nil {
+			return wrongUse("--store %q is no PostgreSQL database: write postgres://user@host/database", opt.StoreURL)
 		}
 		bar := newProgress(cmd.ErrOrStderr(), "importing", bytesRead)
 		opt.Progress = bar.set
@@ -41,7 +49,11 @@ read to the last commit.`,
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%.0f events/s (%d events, %.2f s)\n%.1f CPU seconds per million events\n%.0f MiB peak memory\n",
 			res.EventsPerSecond, res.Events, res.Seconds, res.CPUSecondsPerMillion, res.PeakRSSMiB)
+		if opt.Mails > 0 {
+			fmt.Fprintf(cmd.OutOrStdout(), "%.0f reports/s\n", res.ReportsPerSecond)
+		}
 		return nil
 	}
+	cmd.MarkFlagsMutuallyExclusive("events", "mails")
 	return cmd
 }

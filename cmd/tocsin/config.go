@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/app"
+	"tocsin/internal/report"
 )
 
 func newConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config check FILE",
 		Short: "Say everything that is wrong with a config file",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(_ *cobra.Command, _ []string) error {
 			return wrongUse("say what to do: tocsin config check FILE")
 		},
@@ -25,12 +26,7 @@ func newConfig() *cobra.Command {
 and with 0 when the file is fine; what will hardly do what was meant is a warning. It opens no address table.
 docs/config.md explains every key.`,
 		Example: "  tocsin config check /etc/tocsin/tocsin.yaml",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return wrongUse("name one config file: %s", cmd.UseLine())
-			}
-			return nil
-		},
+		Args:    exactlyOne("one config file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := app.Load(args[0])
 			if faults, ok := errors.AsType[*app.ConfigError](err); ok {
@@ -38,10 +34,10 @@ docs/config.md explains every key.`,
 				return refused()
 			}
 			if err != nil {
-				return cannot(fmt.Errorf("cannot read %s: %w", args[0], plainPath(err)))
+				return cannot(err)
 			}
 			warn(cmd, args[0], &cfg)
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is fine\n", args[0])
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is fine\n", report.Printable(args[0]))
 			return nil
 		},
 	})

@@ -68,7 +68,7 @@ func TestImportCorpus(t *testing.T) {
 		t.Errorf("too few: %+v", sum)
 	}
 	files, events, bad := parsedCorpus(t, paths)
-	if sum.Reports != files || sum.Events+sum.Repeats != events || sum.Rejected != bad {
+	if sum.Reports != files || sum.Events+sum.Repeats != events || sum.Rejected+sum.Waiting+sum.SetAside != bad {
 		t.Errorf("parsed %d files, %d events, %d refusals; imported %+v", files, events, bad, sum)
 	}
 	refused := 0

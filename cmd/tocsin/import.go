@@ -29,7 +29,8 @@ the events into incidents. What was imported before is a duplicate and changes n
 moment and run again. While a node runs on the data directory, use its drop folder instead.
 
 It ends with 1 when something was refused: that is in the quarantine, and the rest is done. It ends with 3 when a file
-could not be read at all: it is named, and the rest is done.`,
+could not be read at all: it is named, and the rest is done. "-" is standard input; --name gives it the name of the
+file, by which Shadowserver's reports are told apart.`,
 		Example: "  tocsin import reports/\n  tocsin import --reporter north-abuse --format xarf --json mails/",
 		Args:    atLeastOne("a file or folder to import"),
 	}
@@ -37,11 +38,15 @@ could not be read at all: it is named, and the rest is done.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of a summary")
 	cmd.Flags().StringVar(&opt.Reporter, "reporter", "", "who sent these reports, instead of the source that the config names for their format")
 	cmd.Flags().StringVar(&opt.Format, "format", "", "read every document as this format instead of detecting it")
+	nameFlag(cmd, &opt.StdinName)
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		for _, p := range args {
-			if _, err := os.Stat(p); err != nil {
-				return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(p), plainPath(err)))
-			}
+		if err := knownFormat(opt.Format); err != nil {
+			return err
+		}
+		paths, err := inputs(cmd, args, &opt)
+		if err != nil {
+			return err
 		}
 		a, err := openApp(cmd, *data)
 		if err != nil {
@@ -55,7 +60,7 @@ could not be read at all: it is named, and the rest is done.`,
 			defer one.Unlock()
 			fmt.Fprintf(cmd.ErrOrStderr(), "tocsin: cannot read %v\n", err)
 		}
-		sum, err := a.Import(cmd.Context(), args, opt)
+		sum, err := a.Import(cmd.Context(), paths, opt)
 		bar.close()
 		if closed := a.Close(); err == nil {
 			err = closed
@@ -74,8 +79,8 @@ could not be read at all: it is named, and the rest is done.`,
 		if sum.Rejected > 0 && !asJSON {
 			fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
 		}
-		if sum.Waiting > 0 && !asJSON {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d mails need a person: see tocsin waiting list.\n", sum.Waiting)
+		if sum.Waiting+sum.SetAside > 0 && !asJSON {
+			fmt.Fprintf(cmd.OutOrStdout(), "In no format: %s for a person, %d set aside: see tocsin waiting list.\n", counted(sum.Waiting, "mail"), sum.SetAside)
 		}
 		switch {
 		case sum.Unreadable > 0:
@@ -88,13 +93,41 @@ could not be read at all: it is named, and the rest is done.`,
 	return cmd
 }
 
+// inputs are the paths among the arguments, and standard input where it is named. All are looked at before anything
+// is done.
+func inputs(cmd *cobra.Command, args []string, opt *app.ImportOptions) (paths []string, err error) {
+	for _, p := range args {
+		if p == stdin {
+			opt.Stdin = cmd.InOrStdin()
+			continue
+		}
+		if _, err := os.Stat(p); err != nil {
+			return nil, cannot(fmt.Errorf("cannot read %s: %w", report.Printable(p), app.Reason(err)))
+		}
+		paths = append(paths, p)
+	}
+	if opt.Stdin == nil && opt.StdinName != "" {
+		return nil, errNoStdin(cmd)
+	}
+	return paths, nil
+}
+
 func printSummary(w io.Writer, s *app.Summary) error {
-	_, err := fmt.Fprintf(w, `%d reports, %d of them duplicates
-%d events, %d repeats, %d refused
-%d incidents new, %d updated
+	_, err := fmt.Fprintf(w, `%s, %s
+%s, %s, %d refused
+%s, %d updated
 %.1f s, %.0f events/s
-`, s.Reports, s.Duplicates, s.Events, s.Repeats, s.Rejected, s.IncidentsNew, s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
+`, counted(s.Reports, "report"), counted(s.Duplicates, "duplicate"), counted(s.Events, "event"), counted(s.Repeats, "repeat"), s.Rejected,
+		counted(s.IncidentsNew, "new incident"), s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
 	return err
+}
+
+// counted is a number of things: 1 report, 2 reports.
+func counted(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // openApp builds the node of a data directory for a command that writes. Warnings go to standard error.

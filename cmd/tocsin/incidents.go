@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -53,7 +55,7 @@ func newIncidents() *cobra.Command {
 		Long: `Incidents lists all incidents, ordered by key: one for each responsible party and problem, for as long as it goes on.
 The key follows from the party and the problem alone, so that runs can be compared; the id is the one to speak of.`,
 		Example: "  tocsin incidents --state open\n  tocsin incidents --json | jq -r 'select(.party == \"own\") | .subject'",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, all of them, ordered by key")
@@ -74,6 +76,9 @@ The key follows from the party and the problem alone, so that runs can be compar
 		defer db.Close()
 		out := bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16)
 		list := printIncidents
+		if width := terminalWidth(cmd.OutOrStdout()); width > 0 && width < tableWidth {
+			list = printNarrow
+		}
 		if asJSON {
 			list = encodeIncidents
 		}
@@ -93,12 +98,39 @@ func openReader(cmd *cobra.Command, data string) (*store.DB, error) {
 	}
 	db, err := app.OpenReader(cmd.Context(), cfg)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, cannot(fmt.Errorf("%w: %s (give the data directory with --data, or begin with tocsin import)", app.ErrNoData, data))
+		return nil, noData(data)
 	}
 	if err != nil {
 		return nil, cannot(err)
 	}
 	return db, nil
+}
+
+// tableWidth is what the table needs, with most of its columns full.
+const tableWidth = 170
+
+// printNarrow prints two lines an incident, for a terminal on which the lines of the table would break.
+func printNarrow(w io.Writer, all incidentSeq) error {
+	n := 0
+	for in, err := range all {
+		if err != nil {
+			return err
+		}
+		n++
+		fmt.Fprintln(w, strings.Join(slices.DeleteFunc([]string{
+			string(in.State), string(in.Outcome), string(in.Party), in.Subject, in.Kind.String(), in.Tag,
+		}, func(s string) bool { return s == "" }), "  "))
+		seen := in.FirstSeen.Format(time.DateOnly)
+		if last := in.LastSeen.Format(time.DateOnly); last != seen {
+			seen += " to " + last
+		}
+		fmt.Fprintf(w, "  %s  %s, %s\n", in.ID, seen, counted(in.Events, "event"))
+	}
+	if n == 0 {
+		_, err := fmt.Fprintln(w, "no incidents")
+		return err
+	}
+	return nil
 }
 
 type incidentSeq = func(yield func(incident.Incident, error) bool)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 	"time"
@@ -41,12 +44,7 @@ func newInit() *cobra.Command {
 		Long: `Init makes a data directory with a commented config and the node's keys. On a terminal it asks what it was not told by
 flags; every question may be left empty. It changes nothing that is there already.`,
 		Example: "  tocsin init /var/lib/tocsin --name 'Example Net' --asn 64500 --prefix 198.51.100.0/24 --yes",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return wrongUse("name the data directory to make: %s", cmd.UseLine())
-			}
-			return nil
-		},
+		Args:    exactlyOne("the data directory to make"),
 	}
 	f := cmd.Flags()
 	f.StringVar(&a.Name, "name", "", "name of your network")
@@ -62,16 +60,20 @@ flags; every question may be left empty. It changes nothing that is there alread
 				return cannot(err)
 			}
 		}
-		if err := a.check(); err != nil {
+		dir, path := args[0], filepath.Join(args[0], app.FileName)
+		if dir == "" {
+			return wrongUse("the data directory to make has no name: %s", usage(cmd))
+		}
+		text, cfg, err := a.config(path)
+		if err != nil {
 			return &exitError{exitUsage, err}
 		}
-		cfg, err := writeNode(args[0], &a)
-		if err != nil {
+		if err := writeNode(dir, path, text, &cfg); err != nil {
 			return cannot(err)
 		}
-		warn(cmd, filepath.Join(args[0], app.FileName), &cfg)
-		fmt.Fprintf(cmd.OutOrStdout(), "%s is ready. Look through %s, then run:\n\n  tocsin serve --config %s\n", args[0],
-			filepath.Join(args[0], app.FileName), filepath.Join(args[0], app.FileName))
+		warn(cmd, path, &cfg)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is ready. Look through %s, then run:\n\n  tocsin serve --config %s\n", report.Printable(dir),
+			report.Printable(path), report.Printable(path))
 		return nil
 	}
 	return cmd
@@ -114,22 +116,51 @@ func (a *answers) ask(cmd *cobra.Command, in *bufio.Reader, out io.Writer) error
 	return nil
 }
 
-// check says everything that is wrong at once.
+// config is the text of the config that says so, and what it means. Its error says everything that is wrong at once.
+func (a *answers) config(path string) ([]byte, app.Config, error) {
+	if err := a.check(); err != nil {
+		return nil, app.Config{}, err
+	}
+	var b bytes.Buffer
+	t := template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join, "quote": yamlQuote}).Parse(configText))
+	if err := t.Execute(&b, a); err != nil {
+		return nil, app.Config{}, err
+	}
+	cfg, err := app.Parse(b.Bytes(), path)
+	if faults, ok := errors.AsType[*app.ConfigError](err); ok { // what only the whole config shows; its lines are not there yet
+		var errs []error
+		for _, f := range faults.Faults {
+			errs = append(errs, errors.New(f.Rule))
+		}
+		err = errors.Join(errs...)
+	}
+	return b.Bytes(), cfg, err
+}
+
+// check brings the answers into one form and says everything that is wrong with them at once.
 func (a *answers) check() error {
 	var errs []error
+	if a.Name != report.CleanName(a.Name) {
+		errs = append(errs, fmt.Errorf("the name %s cannot be printed: write it in UTF-8 on one line, shorter than 256 bytes", strconv.Quote(a.Name)))
+	}
 	for i, s := range a.ASNs {
 		var n network.ASN
-		if err := n.UnmarshalText([]byte(s)); err != nil {
+		if err := n.UnmarshalText([]byte(strings.TrimSpace(s))); err != nil {
 			errs = append(errs, err)
 		}
 		a.ASNs[i] = fmt.Sprint(uint32(n))
 	}
-	for _, p := range append(append([]string(nil), a.Prefixes...), a.CGNAT...) {
-		switch prefix, err := netip.ParsePrefix(p); {
-		case err != nil:
-			errs = append(errs, fmt.Errorf("%q is no prefix: write 198.51.100.0/24", p))
-		case prefix != prefix.Masked():
-			errs = append(errs, fmt.Errorf("%s has host bits: write %s", p, prefix.Masked()))
+	for _, list := range [][]string{a.Prefixes, a.CGNAT} {
+		for i, p := range list {
+			list[i] = strings.TrimSpace(p)
+			switch prefix, err := netip.ParsePrefix(list[i]); {
+			case err != nil:
+				errs = append(errs, fmt.Errorf("%q is no prefix: write 198.51.100.0/24", p))
+			case prefix != prefix.Masked():
+				errs = append(errs, fmt.Errorf("%s has host bits: write %s", p, prefix.Masked()))
+			default:
+				list[i] = prefix.String()
+			}
 		}
 	}
 	var tlp report.TLP
@@ -137,40 +168,48 @@ func (a *answers) check() error {
 		errs = append(errs, err)
 	}
 	a.Shadowserver = tlp.String()
+	if a.Listen != "off" {
+		if err := app.CheckAddr(a.Listen); err != nil {
+			errs = append(errs, fmt.Errorf("--listen %w, or off", err))
+		}
+	}
+	// Who says of a prefix that it is shared need not leave it out of the others.
+	a.Prefixes = slices.DeleteFunc(a.Prefixes, func(p string) bool { return slices.Contains(a.CGNAT, p) })
 	return errors.Join(errs...)
 }
 
-// writeNode makes the directory, the config and the keys, and returns the config as it will be read.
-func writeNode(dir string, a *answers) (app.Config, error) {
+// Shared is what the networks that many lines share are called.
+func (a *answers) Shared() string { return strings.TrimSpace(a.Name + " CGNAT") }
+
+// writeNode makes the directory, the config, the drop folder and the keys.
+func writeNode(dir, path string, text []byte, cfg *app.Config) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return app.Config{}, fmt.Errorf("make %s: %w", dir, plainPath(err))
+		return fmt.Errorf("cannot make %s: %w", report.Printable(dir), app.Reason(err))
 	}
-	path := filepath.Join(dir, app.FileName)
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return app.Config{}, fmt.Errorf("%s is there already and stays as it is: edit it, or name another directory", path)
+		return fmt.Errorf("%s is there already and stays as it is: edit it, or name another directory", report.Printable(path))
 	}
 	if err != nil {
-		return app.Config{}, fmt.Errorf("write %s: %w", path, plainPath(err))
+		return fmt.Errorf("cannot write %s: %w", report.Printable(path), app.Reason(err))
 	}
-	t := template.Must(template.New("").Funcs(template.FuncMap{"join": strings.Join, "quote": yamlQuote}).Parse(configText))
-	if err := errors.Join(t.Execute(f, a), f.Sync(), f.Close()); err != nil {
-		return app.Config{}, fmt.Errorf("write %s: %w", path, err)
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("cannot write %s: %w", report.Printable(path), app.Reason(err))
 	}
-	cfg, err := app.Load(path)
-	if err != nil {
-		return app.Config{}, fmt.Errorf("the config that was written is wrong, which is a fault of Tocsin's: %w", err)
+	if err := os.MkdirAll(cfg.DropFolder(), 0o750); err != nil {
+		return fmt.Errorf("cannot make the drop folder %s: %w", report.Printable(cfg.DropFolder()), app.Reason(err))
 	}
 	ring, err := keys.Open(filepath.Join(dir, "keys"))
 	if err != nil {
-		return app.Config{}, fmt.Errorf("make the keys: %w", err)
+		return fmt.Errorf("make the keys: %w", err)
 	}
 	for _, p := range keys.Purposes() {
 		if _, err := ring.Ensure(p, time.Now()); err != nil {
-			return app.Config{}, fmt.Errorf("make the keys: %w", err)
+			return fmt.Errorf("make the keys: %w", err)
 		}
 	}
-	return cfg, nil
+	return nil
 }
 
 // yamlQuote writes a YAML string in single quotes.
@@ -186,8 +225,9 @@ listen: {{quote .Listen}}
 network:
   # Your own networks. An address is yours when it lies in one of their prefixes, or when a table says that one of
   # their AS numbers announces it. Where neither knows the address, the AS number in the report itself decides.
-{{- if or .Name .ASNs .Prefixes}}
+{{- if or .ASNs .Prefixes .CGNAT}}
   own:
+{{- if or .ASNs .Prefixes}}
     - name: {{quote .Name}}
 {{- if .ASNs}}
       asns: [{{join .ASNs ", "}}]
@@ -195,15 +235,16 @@ network:
 {{- if .Prefixes}}
       prefixes: [{{range $i, $p := .Prefixes}}{{if $i}}, {{end}}{{quote $p}}{{end}}]
 {{- end}}
+{{- end}}
 {{- else}}
   # own:
-  #   - name: Example Net
+  #   - name: {{or .Name "Example Net"}}
   #     asns: [64500]
   #     prefixes: [198.51.100.0/24, '2001:db8::/32']
 {{- end}}
 {{- if .CGNAT}}
     # Many lines share each of these addresses: without a port and a time they name nobody.
-    - name: {{quote (print .Name " CGNAT")}}
+    - name: {{quote .Shared}}
       cgnat: true
       prefixes: [{{range $i, $p := .CGNAT}}{{if $i}}, {{end}}{{quote $p}}{{end}}]
 {{- end}}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -96,6 +97,11 @@ func killFolder(t *testing.T, rows int) string {
 			f.Name = strings.Replace(f.Name, "-bench-", "-long-", 1)
 		}
 		write(f.Name, b.Bytes())
+	}
+	n := 0
+	for body := range world.BenchMails(rows / 100) {
+		write(fmt.Sprintf("%07d.eml", n), body)
+		n++
 	}
 	for f := range world.New(4, world.Small()).Reports() {
 		write(f.Reporter+"-"+f.Name, f.Body())

@@ -40,12 +40,7 @@ func newLookup() *cobra.Command {
 an incident about it would have, the prefix, the network, and who takes abuse reports. It takes one address, and works
 beside a running node. It never guesses: what no table knows is "unknown".`,
 		Example: "  tocsin lookup 198.51.100.7\n  tocsin lookup --port 40312 --at 2026-03-01T02:10:00Z --json 203.0.113.5",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return wrongUse("name one address: no lookup takes more than one")
-			}
-			return nil
-		},
+		Args:    exactlyOne("one address, no lookup takes more than one"),
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -60,6 +55,12 @@ beside a running node. It never guesses: what no table knows is "unknown".`,
 			if _, err := time.Parse(time.RFC3339, at); err != nil {
 				return wrongUse("--at %q is no time with its zone: write 2026-03-01T02:10:00Z", at)
 			}
+		}
+		if cmd.Flags().Changed("port") && port == 0 {
+			return wrongUse("--port cannot be 0: %s", wanted(cmd.Flag("port")))
+		}
+		if !app.Begun(*data) {
+			return noData(*data)
 		}
 		cfg, err := app.LoadData(*data)
 		if err != nil {

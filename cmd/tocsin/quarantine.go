@@ -1,16 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"tocsin/internal/desk"
+	"tocsin/internal/app"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
 )
@@ -22,92 +18,16 @@ func newQuarantine() *cobra.Command {
 		Long: `A row or a document that cannot be read is refused with a reason, and kept. The rest of its report goes on. After an
 update or a new table of report types, replay reads it again: only what was refused before is taken, so nothing counts
 twice. A report can be replayed as long as its original is kept (retention.originals).`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return wrongUse("say what to do: tocsin quarantine list, replay or drop")
 		},
 	}
-	cmd.AddCommand(newQuarantineList(), newQuarantineReplay(), newQuarantineDrop())
-	return cmd
-}
-
-// quarantined is one line of `tocsin quarantine list --json`.
-type quarantined struct {
-	ID         report.ID      `json:"id"`
-	Reporter   string         `json:"reporter"`
-	Name       string         `json:"name"`
-	Format     string         `json:"format,omitempty"`
-	ReceivedAt time.Time      `json:"received_at"`
-	State      report.State   `json:"state"`
-	Refused    int64          `json:"refused"`
-	Events     int64          `json:"events"`
-	Refusals   []desk.Refusal `json:"refusals"`
-}
-
-func newQuarantineList() *cobra.Command {
-	var asJSON, rows bool
-	cmd := &cobra.Command{
-		Use:   "list [--data DIR] [--json] [--rows]",
-		Short: "List reports of which something could not be read, also beside a running node",
-		Args:  cobra.NoArgs,
-	}
-	data := dataFlag(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, with every refused row")
-	cmd.Flags().BoolVar(&rows, "rows", false, "print every refused row, not only the first of each report")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		db, err := openReader(cmd, *data)
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		var all []quarantined
-		for r, err := range db.Quarantine(cmd.Context()) {
-			if err != nil {
-				return cannot(err)
-			}
-			all = append(all, quarantined{
-				ID: r.ID, Reporter: r.Reporter, Name: r.Name, Format: r.Found, ReceivedAt: r.ReceivedAt, State: r.State,
-				Refused: r.Refused, Events: r.Events,
-			})
-			if all[len(all)-1].Refusals, err = db.Refusals(cmd.Context(), r.ID, r.Generation); err != nil {
-				return cannot(err)
-			}
-		}
-		if err := printQuarantine(cmd.OutOrStdout(), all, asJSON, rows); err != nil {
-			return cannot(err)
-		}
-		return nil
+	for _, c := range []*cobra.Command{newQuarantineList(), newQuarantineReplay(), newQuarantineDrop()} {
+		c.DisableFlagsInUseLine = true // it names them itself
+		cmd.AddCommand(c)
 	}
 	return cmd
-}
-
-func printQuarantine(w io.Writer, all []quarantined, asJSON, rows bool) error {
-	if asJSON {
-		enc := json.NewEncoder(w)
-		for i := range all {
-			if err := enc.Encode(&all[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(w, "the quarantine is empty")
-		return err
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tREPORTER\tRECEIVED\tREFUSED\tROW\tREASON\tNAME")
-	for i := range all {
-		q := &all[i]
-		for j, r := range q.Refusals {
-			if j > 0 && !rows {
-				break
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", q.ID, q.Reporter, q.ReceivedAt.Format("2006-01-02 15:04"), q.Refused,
-				r.Row, r.Reason, q.Name)
-		}
-	}
-	return t.Flush()
 }
 
 func newQuarantineReplay() *cobra.Command {
@@ -126,6 +46,9 @@ func newQuarantineReplay() *cobra.Command {
 		if all == (len(ids) > 0) {
 			return wrongUse("name the reports to replay, or --all: tocsin quarantine list shows them")
 		}
+		if !app.Begun(*data) {
+			return noData(*data)
+		}
 		a, err := openApp(cmd, *data)
 		if err != nil {
 			return err
@@ -139,7 +62,8 @@ func newQuarantineReplay() *cobra.Command {
 		if err != nil {
 			return cannot(err)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d reports replayed: %d events, %d repeats, %d still refused\n", sum.Reports, sum.Events, sum.Repeats, sum.Rejected)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s replayed: %s, %s, %d still refused\n", counted(sum.Reports, "report"),
+			counted(sum.Events, "event"), counted(sum.Repeats, "repeat"), sum.Rejected)
 		if sum.Rejected > 0 {
 			return refused()
 		}
@@ -159,6 +83,9 @@ func newQuarantineDrop() *cobra.Command {
 		ids, err := parseIDs(args)
 		if err != nil {
 			return err
+		}
+		if !app.Begun(*data) {
+			return noData(*data)
 		}
 		a, err := openApp(cmd, *data)
 		if err != nil {

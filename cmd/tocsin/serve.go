@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +20,7 @@ func newServe() *cobra.Command {
 moves incidents on, and deletes what has come to its end. It logs JSON lines to standard error. One tocsin at a time
 writes in a data directory; docs/operate.md has a systemd unit.`,
 		Example: "  tocsin serve --config /etc/tocsin/tocsin.yaml",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().StringVar(&file, "config", "", "config file; its data directory is the one it names, by default its folder")
@@ -28,6 +31,9 @@ writes in a data directory; docs/operate.md has a systemd unit.`,
 			cfg, err = app.Load(file)
 		} else {
 			cfg, err = app.LoadData(*data)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w: name the config with --config, or make a node with tocsin init DIR", err)
 		}
 		if err != nil {
 			return cannot(err)

@@ -369,7 +369,7 @@ subject are needed. They are held to the rules of any event: every fault is said
 		if len(args) == 2 && args[1] != "-" {
 			f, err := os.Open(args[1])
 			if err != nil {
-				return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(args[1]), plainPath(err)))
+				return cannot(fmt.Errorf("cannot read %s: %w", report.Printable(args[1]), app.Reason(err)))
 			}
 			defer f.Close()
 			in = f

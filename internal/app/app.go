@@ -41,12 +41,12 @@ type App struct {
 	channels channels
 	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
-	listener net.Listener // nil until Listen
+	listener net.Listener // nil until it listens
 }
 
 // workers is how many reports are in hand at once. Two of them are read at a time (desk); the others wait for their
 // commit, so that small reports share transactions.
-const workers = 64
+const workers = 128
 
 // New builds a node from cfg. When it returns the node is usable: reports can be accepted and incidents read. Nothing
 // is worked before Run or Import. The caller closes it.
@@ -69,7 +69,7 @@ func (a *App) build(ctx context.Context) error {
 	if err := ensureKeys(a.data.Sub("keys"), a.now()); err != nil {
 		return err
 	}
-	if a.formats, err = LoadTables(a.data.Dir); err != nil {
+	if a.formats, err = LoadTables(a.data.Dir, &a.cfg.Formats); err != nil {
 		return err
 	}
 	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil { //nolint:contextcheck // tables are read in a second, and nothing works without them

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,6 +38,7 @@ type Config struct {
 	Network   network.Config  `yaml:"network"`
 	Intake    intake.Config   `yaml:"intake"`
 	API       api.Config      `yaml:"api"`
+	Formats   formats.Config  `yaml:"formats"`
 	Incident  incident.Config `yaml:"incident"`
 	Retention Retention       `yaml:"retention"`
 	Store     store.Config    `yaml:"store"`
@@ -58,6 +58,9 @@ const FileName = "tocsin.yaml"
 
 // LoadData returns the config of a data directory: its tocsin.yaml, or the defaults where there is none.
 func LoadData(dir string) (Config, error) {
+	if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+		return Config{}, fmt.Errorf("%s is a file, no data directory: name a directory with --data", report.Printable(dir))
+	}
 	cfg, err := Load(filepath.Join(dir, FileName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Defaults(dir), nil
@@ -70,10 +73,15 @@ func LoadData(dir string) (Config, error) {
 func Load(path string) (Config, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read config: %w", err)
+		return Config{}, fmt.Errorf("cannot read %s: %w", report.Printable(path), Reason(err))
 	}
+	return Parse(b, path)
+}
+
+// Parse reads the text of a config file that stands, or will stand, at path: see Load.
+func Parse(text []byte, path string) (Config, error) {
 	cfg := Defaults("")
-	d := decode(b, &cfg)
+	d := decode(text, &cfg)
 	if cfg.Data == "" {
 		cfg.Data = filepath.Dir(path)
 	} else if !filepath.IsAbs(cfg.Data) {
@@ -96,14 +104,14 @@ func Load(path string) (Config, error) {
 func (c *Config) Validate() error {
 	var errs []error
 	if c.Listen != "off" {
-		if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-			errs = append(errs, &report.FieldError{Field: "listen", Rule: fmt.Sprintf("%q is no address and port: write 127.0.0.1:8420, or off", c.Listen)})
+		if err := CheckAddr(c.Listen); err != nil {
+			errs = append(errs, &report.FieldError{Field: "listen", Rule: err.Error() + ", or off"})
 		}
 	}
 	if _, err := ParseLevel(c.LogLevel); err != nil {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
-	errs = append(errs, c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
+	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.Store.Validate(), c.Stream.Validate(), c.API.Validate(), c.apart())
 	return errors.Join(errs...)
 }

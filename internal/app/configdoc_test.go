@@ -175,6 +175,12 @@ func typeName(t *testing.T, typ reflect.Type) string {
 		return "durations by name"
 	case reflect.TypeFor[[]string]():
 		return "list of names"
+	case reflect.TypeFor[map[string]string]():
+		return "texts by name"
+	case reflect.TypeFor[map[string][]string]():
+		return "lists by name"
+	case reflect.TypeFor[map[string]map[string]string]():
+		return "tables by name"
 	}
 	switch typ.Kind() {
 	case reflect.String:

@@ -29,6 +29,8 @@ type Fault struct {
 	Line int    // from 1; 0 where the fault is of the file as a whole
 	Key  string // as network.own[0].name; may be empty
 	Rule string // a sentence that says what to do
+
+	nth int // of the keys in the file: faults of one line stand in this order
 }
 
 // Error says each fault on a line of its own, as FILE:LINE: key: sentence.
@@ -56,13 +58,21 @@ func (e *ConfigError) Error() string {
 // each key is, so that Validate's faults have lines too.
 type decoder struct {
 	faults []Fault
-	unread []string       // keys whose value could not be read
-	lines  map[string]int // of each key
+	unread []string         // keys whose value could not be read
+	places map[string]place // of each key
 }
 
+// place is where a key stands in the file.
+type place struct {
+	line int
+	nth  int // among all keys
+}
+
+func (d *decoder) at(key string, line int) { d.places[key] = place{line, len(d.places)} }
+
 // decode reads text over cfg. What is left out, or null, keeps its default.
-func decode(text []byte, cfg *Config) *decoder {
-	d := &decoder{lines: map[string]int{}}
+func decode[T any](text []byte, cfg *T) *decoder {
+	d := &decoder{places: map[string]place{}}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		d.syntax(err)
@@ -92,7 +102,7 @@ func (d *decoder) syntax(err error) {
 }
 
 func (d *decoder) bad(n ast.Node, key, format string, args ...any) {
-	d.faults = append(d.faults, Fault{lineOf(n), key, fmt.Sprintf(format, args...)})
+	d.faults = append(d.faults, Fault{lineOf(n), key, fmt.Sprintf(format, args...), len(d.places)})
 	d.unread = append(d.unread, key)
 }
 
@@ -151,7 +161,7 @@ func (d *decoder) section(v reflect.Value, n ast.Node, key string) {
 			d.bad(it.Key(), at, "there is no key %s%s", at, instead(name, fields))
 			continue
 		}
-		d.lines[at] = lineOf(it.Key())
+		d.at(at, lineOf(it.Key()))
 		d.value(v.Field(i), it.Value(), at)
 	}
 }
@@ -165,12 +175,13 @@ func (d *decoder) list(v reflect.Value, n ast.Node, key string) {
 	v.Set(reflect.MakeSlice(v.Type(), len(seq.Values), len(seq.Values)))
 	for i, item := range seq.Values {
 		at := fmt.Sprintf("%s[%d]", key, i)
-		d.lines[at] = lineOf(item)
+		line := lineOf(item)
 		if pairs, ok := item.(ast.MapNode); ok { // its token is the colon
 			if it := pairs.MapRange(); it.Next() {
-				d.lines[at] = lineOf(it.Key())
+				line = lineOf(it.Key())
 			}
 		}
+		d.at(at, line)
 		d.value(v.Index(i), item, at)
 	}
 }
@@ -182,10 +193,13 @@ func (d *decoder) table(v reflect.Value, n ast.Node, key string) {
 		d.bad(n, key, "%s holds names and values: write each on a line of its own, as name: value", key)
 		return
 	}
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
 	for it := pairs.MapRange(); it.Next(); {
 		name := it.Key().GetToken().Value
 		at := join(key, name)
-		d.lines[at] = lineOf(it.Key())
+		d.at(at, lineOf(it.Key()))
 		one := reflect.New(v.Type().Elem()).Elem()
 		before := len(d.faults)
 		d.value(one, it.Value(), at)
@@ -276,12 +290,11 @@ func (d *decoder) validation(err error) {
 	if slices.ContainsFunc(d.unread, func(key string) bool { return within(f.Field, key) }) {
 		return
 	}
-	line, key := 0, f.Field
-	for line == 0 && key != "" {
-		line = d.lines[key]
-		key = key[:max(strings.LastIndexAny(key, ".["), 0)]
+	var p place
+	for key := f.Field; p.line == 0 && key != ""; key = key[:max(strings.LastIndexAny(key, ".["), 0)] {
+		p = d.places[key]
 	}
-	d.faults = append(d.faults, Fault{line, f.Field, f.Rule})
+	d.faults = append(d.faults, Fault{p.line, f.Field, f.Rule, p.nth})
 }
 
 // err returns all faults in the order of their lines, or nil.
@@ -289,7 +302,7 @@ func (d *decoder) err(path string) error {
 	if len(d.faults) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(d.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(d.faults, func(a, b Fault) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.nth, b.nth)) })
 	return &ConfigError{path, d.faults}
 }
 

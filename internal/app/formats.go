@@ -11,6 +11,7 @@ import (
 
 	"tocsin/internal/desk"
 	"tocsin/internal/formats"
+	"tocsin/internal/formats/list"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/report"
 )
@@ -19,21 +20,38 @@ import (
 // directory, it takes over from what is compiled in.
 const ShadowserverTable = "intelmq.json"
 
-// LoadTables returns what the formats know, with what the operator put into the data directory.
-func LoadTables(dir string) (formats.Tables, error) {
+// LoadTables returns what the formats know, with what the operator put into the config and the data directory.
+func LoadTables(dir string, cfg *formats.Config) (formats.Tables, error) {
 	var t formats.Tables
+	var err error
+	if t.Lists, err = list.New(cfg.Lists); err != nil {
+		return t, fmt.Errorf("read formats.lists: %w", err)
+	}
 	f, err := os.Open(filepath.Join(dir, ShadowserverTable))
 	if errors.Is(err, fs.ErrNotExist) {
 		return t, nil
 	}
 	if err != nil {
-		return t, fmt.Errorf("read Shadowserver's table of report types: %w", err)
+		return t, fmt.Errorf("cannot read %s: %w", report.Printable(filepath.Join(dir, ShadowserverTable)), Reason(err))
 	}
 	defer f.Close()
 	if t.Shadowserver, err = shadowserver.LoadTables(f); err != nil {
-		return t, fmt.Errorf("read Shadowserver's table of report types %s: %w", f.Name(), err)
+		return t, fmt.Errorf("%s cannot take over from the table of report types that is built in, put Shadowserver's file there again or remove it: %w", report.Printable(f.Name()), err)
 	}
 	return t, nil
+}
+
+// LoadMap reads a file that describes one list, as an entry of formats.lists does. A *ConfigError says all that is
+// wrong at once.
+func LoadMap(path string) (list.Mapping, error) {
+	var m list.Mapping
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return m, err
+	}
+	d := decode(b, &m)
+	d.validation(m.Validate())
+	return m, d.err(path)
 }
 
 func formatNames(t formats.Tables) []string {
@@ -70,8 +88,17 @@ func (a *App) open(doc report.Document, format string) iter.Seq2[desk.Document, 
 func (a *App) detect(name string, r io.Reader) string {
 	for m, err := range a.formats.Open(report.Document{Reader: r, Name: name, Received: a.now()}, a.limits()) {
 		if err == nil {
-			return m.Format.Name
+			return a.formats.Origin(m)
 		}
 	}
 	return ""
+}
+
+// formatNames are the names that a sender may give: the formats, and each list.
+func (a *App) formatNames() []string {
+	all := formatNames(a.formats)
+	for _, n := range a.formats.Lists.Names() {
+		all = append(all, list.Format+"/"+n)
+	}
+	return all
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,18 +17,47 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tocsin/internal/api"
+	"tocsin/internal/report"
 )
 
-// Listen opens the node's port and returns its address. Without it Run opens the port itself.
-func (a *App) Listen(ctx context.Context) (net.Addr, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", a.cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w; is another node running, or is listen: wrong?", a.cfg.Listen, err)
+// CheckAddr says what is wrong with an address to listen on.
+func CheckAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
 	}
-	a.listener = l
-	return l.Addr(), nil
+	if err != nil {
+		return fmt.Errorf("%q is no address and port: write 127.0.0.1:8420", addr)
+	}
+	return nil
 }
+
+// OpenPort opens a port to listen on. Its error says what is wrong with it, not what to do: the caller knows where the
+// address stands.
+func OpenPort(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	why := err.Error()
+	switch errno, _ := errors.AsType[syscall.Errno](err); errno {
+	case syscall.EADDRINUSE:
+		why = "another program listens there"
+	case syscall.EADDRNOTAVAIL:
+		why = "this machine has no such address"
+	case syscall.EACCES:
+		why = "this user may not open that port"
+	default:
+		if dns, ok := errors.AsType[*net.DNSError](err); ok {
+			why = "nobody knows the name " + report.Printable(dns.Name)
+		}
+	}
+	return nil, fmt.Errorf("cannot listen on %s: %w", report.Printable(addr), &worded{why, err})
+}
+
+// ListenOn gives the node a port that is open already. Without it Run opens the one of the config. The node closes it.
+func (a *App) ListenOn(l net.Listener) { a.listener = l }
 
 // mux is the whole HTTP surface of the node.
 func (a *App) mux() *http.ServeMux {
@@ -88,9 +119,11 @@ func (a *App) serve(ctx context.Context) error {
 		return nil
 	}
 	if a.listener == nil {
-		if _, err := a.Listen(ctx); err != nil {
-			return err
+		l, err := OpenPort(ctx, a.cfg.Listen)
+		if err != nil {
+			return fmt.Errorf("%w: end what runs there, or change listen in the config", err)
 		}
+		a.listener = l
 	}
 	srv := &http.Server{
 		Handler: a.guard(a.mux()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,

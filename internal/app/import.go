@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"tocsin/internal/intake"
 	"tocsin/internal/report"
@@ -60,13 +62,21 @@ type ImportOptions struct {
 	Format   string                    // empty: detected
 	Progress func(accepted, all int64) // bytes; may be nil
 
+	Stdin     io.Reader // one more document; may be nil. It is read to its end before the files
+	StdinName string    // its file name; may be empty
+
 	// Unreadable is told of each file or folder that cannot be read: one sentence that names it. The rest goes on. It
 	// may be called from several goroutines; nil leaves them out in silence.
 	Unreadable func(err error)
 }
 
-// acceptors is how many files are made durable at once: small files wait for the disk together.
-const acceptors = 8
+// acceptors is how many small files are made durable at once: they wait for the disk together. A file of more than
+// smallFile counts as many, because it has a buffer of its own.
+const (
+	acceptors = 256
+	smallFile = 8 << 10
+	manyFiles = 16
+)
 
 // Import takes files and folders through the whole pipeline and returns when all of it is committed, what an earlier
 // run left behind included.
@@ -139,7 +149,12 @@ func (im *importer) run(ctx context.Context, paths []string) error {
 
 func (im *importer) accept(ctx context.Context, paths []string) error {
 	g, accepting := errgroup.WithContext(ctx)
-	g.SetLimit(acceptors)
+	room := semaphore.NewWeighted(acceptors)
+	if im.opt.Stdin != nil {
+		if err := im.stdin(accepting); err != nil {
+			return err
+		}
+	}
 	for file, err := range intake.Files(accepting, paths, nil) {
 		if accepting.Err() != nil {
 			break
@@ -152,7 +167,18 @@ func (im *importer) accept(ctx context.Context, paths []string) error {
 			im.unreadable(err)
 			continue
 		}
-		g.Go(func() error { return im.file(accepting, file, f) })
+		share := int64(1)
+		if file.Info.Size() > smallFile {
+			share = manyFiles
+		}
+		if room.Acquire(accepting, share) != nil {
+			_ = f.Close() // it was only read
+			break
+		}
+		g.Go(func() error {
+			defer room.Release(share)
+			return im.file(accepting, file, f)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -173,15 +199,64 @@ func (im *importer) unreadable(err error) {
 // file makes one file durable, and closes it.
 func (im *importer) file(ctx context.Context, file intake.File, f *os.File) error {
 	defer f.Close()
-	got, err := im.app.channels.door.Accept(ctx, intake.Delivery{
-		Channel: intake.ChannelImport, Reporter: im.opt.Reporter, Name: file.Name(), Format: im.opt.Format,
-	}, f)
+	err := im.keep(ctx, file.Name(), file.Info.Size(), f)
 	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Path == f.Name() { // the file's own disk, not ours
 		im.unreadable(fmt.Errorf("%s: %w", report.Printable(file.Path), pe.Err))
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", report.Printable(file.Path), err)
+	}
+	return nil
+}
+
+// stdin makes what comes on standard input durable. It lies in the spool meanwhile, because it may be read twice.
+func (im *importer) stdin(ctx context.Context) error {
+	f, err := os.CreateTemp(im.app.data.Sub("spool"), "stdin-*")
+	if err != nil {
+		return fmt.Errorf("keep standard input: %w", Reason(err))
+	}
+	defer f.Close()
+	if err := os.Remove(f.Name()); err != nil { // so that a crash leaves nothing
+		return fmt.Errorf("keep standard input: %w", Reason(err))
+	}
+	size, err := io.Copy(f, canceled{ctx, im.opt.Stdin})
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("keep standard input: %w", Reason(err))
+	}
+	im.mu.Lock()
+	im.all += size
+	im.mu.Unlock()
+	if err := im.keep(ctx, im.opt.StdinName, size, f); err != nil {
+		return fmt.Errorf("keep standard input: %w", err)
+	}
+	return nil
+}
+
+// canceled reads on until ctx ends.
+type canceled struct {
+	ctx context.Context //nolint:containedctx // io.Copy passes none, and this lives for one call of it
+	io.Reader
+}
+
+// Read reads on.
+func (c canceled) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
+}
+
+// keep makes one document durable, and counts it.
+func (im *importer) keep(ctx context.Context, name string, size int64, r io.ReadSeeker) error {
+	got, err := im.app.channels.door.Accept(ctx, intake.Delivery{
+		Channel: intake.ChannelImport, Reporter: im.opt.Reporter, Name: name, Format: im.opt.Format,
+	}, r)
+	if err != nil {
+		return err
 	}
 	duplicate, err := im.duplicate(ctx, got)
 	if err != nil {
@@ -193,7 +268,7 @@ func (im *importer) file(ctx context.Context, file intake.File, f *os.File) erro
 	if duplicate {
 		im.sum.Duplicates++
 	}
-	im.accepted += file.Info.Size()
+	im.accepted += size
 	if im.opt.Progress != nil {
 		im.opt.Progress(im.accepted, im.all)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/internal/intake"
@@ -38,8 +39,11 @@ func (a *App) openIntake() error {
 	if a.channels.folder, err = folder.New(cfg.Folder, a.cfg.DropFolder(), a.channels.door, a.log); err != nil {
 		return fmt.Errorf("open the drop folder: %w", err)
 	}
+	a.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tocsin_drop_folder_stuck_files", Help: "Files in the drop folder that cannot be taken; they are tried again.",
+	}, func() float64 { return float64(len(a.channels.folder.Stuck())) }))
 	spool := filepath.Join(a.data.Sub("spool"), "http")
-	if a.channels.http, err = http.New(cfg.HTTP, formatNames(a.formats), a.channels.door, spool, a.log); err != nil {
+	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
 	}
 	return nil

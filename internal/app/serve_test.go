@@ -71,11 +71,12 @@ func serve(t *testing.T, cfg app.Config, now func() time.Time) *served {
 		t.Fatal(err)
 	}
 	a := openLog(t, cfg, now, log)
-	addr, err := a.Listen(t.Context())
+	l, err := app.OpenPort(t.Context(), cfg.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.url = "http://" + addr.String()
+	a.ListenOn(l)
+	s.url = "http://" + l.Addr().String()
 	s.running = run(t, a)
 	eventually(t, "the node is ready", func() bool { return s.get(t, "/readyz").status == http.StatusOK })
 	return s

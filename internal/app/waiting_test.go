@@ -129,10 +129,11 @@ func node(t *testing.T, mails ...string) (*person, *locked) {
 			t.Fatal(err)
 		}
 	}
-	addr, err := a.Listen(t.Context())
+	l, err := app.OpenPort(t.Context(), cfg.Listen)
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.ListenOn(l)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
@@ -145,7 +146,7 @@ func node(t *testing.T, mails ...string) (*person, *locked) {
 			t.Error(err)
 		}
 	})
-	return &person{t, "http://" + addr.String() + api.Prefix, "secret"}, log
+	return &person{t, "http://" + l.Addr().String() + api.Prefix, "secret"}, log
 }
 
 func letterFrom(n int, from, body string) string {

@@ -20,12 +20,14 @@ import (
 
 	"tocsin/internal/app"
 	"tocsin/internal/network"
+	"tocsin/internal/report"
 	"tocsin/internal/world"
 )
 
 // Options says what to measure.
 type Options struct {
 	Events     int    // rows to generate
+	Mails      int    // instead of rows: reports of one event each
 	Dir        string // empty: a temporary one that is removed
 	CPUProfile string // file for a profile of the import; empty for none
 	StoreURL   string // PostgreSQL database; empty for SQLite
@@ -36,6 +38,7 @@ type Options struct {
 // Result is what was measured.
 type Result struct {
 	EventsPerSecond      float64 `json:"events_per_second"`
+	ReportsPerSecond     float64 `json:"reports_per_second,omitempty"` // of mails
 	CPUSecondsPerMillion float64 `json:"cpu_seconds_per_million"`
 	PeakRSSMiB           float64 `json:"peak_rss_mib"`
 	Events               int64   `json:"events"`
@@ -62,7 +65,7 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if opt.Prefixes == 0 {
 		opt.Prefixes = 500_000
 	}
-	in, err := generate(dir, opt)
+	rows, err := generate(dir, opt)
 	if err != nil {
 		return Result{}, fmt.Errorf("generate reports: %w", err)
 	}
@@ -78,21 +81,26 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 	if err := errors.Join(err, a.Close()); err != nil {
 		return Result{}, err
 	}
-	if got, want := sum.Events+sum.Repeats, int64(in.Rows); got != want || sum.Rejected != 0 {
+	if got, want := sum.Events+sum.Repeats, int64(rows); got != want || sum.Rejected != 0 {
 		return Result{}, fmt.Errorf("%d of %d rows became events or repeats and %d were refused: the figures would mean nothing", got, want, sum.Rejected)
 	}
-	return Result{
-		EventsPerSecond: sum.EventsPerSecond, CPUSecondsPerMillion: cpu.Seconds() / float64(in.Rows) * 1e6, PeakRSSMiB: peakRSS(),
+	res := Result{
+		EventsPerSecond:      sum.EventsPerSecond,
+		CPUSecondsPerMillion: cpu.Seconds() / float64(rows) * 1e6, PeakRSSMiB: peakRSS(),
 		Events: sum.Events, Repeats: sum.Repeats, Rejected: sum.Rejected, Incidents: sum.IncidentsNew, Reports: sum.Reports,
 		Prefixes: opt.Prefixes, Seconds: sum.Seconds, CPUs: runtime.GOMAXPROCS(0),
-	}, nil
+	}
+	if opt.Mails > 0 && sum.Seconds > 0 {
+		res.ReportsPerSecond = float64(sum.Reports) / sum.Seconds
+	}
+	return res, nil
 }
 
 func measure(ctx context.Context, a *app.App, reports string, opt Options) (app.Summary, time.Duration, error) {
 	if opt.CPUProfile != "" {
 		f, err := os.Create(opt.CPUProfile)
 		if err != nil {
-			return app.Summary{}, 0, fmt.Errorf("write CPU profile: %w", err)
+			return app.Summary{}, 0, fmt.Errorf("cannot write the CPU profile %s: %w", report.Printable(opt.CPUProfile), app.Reason(err))
 		}
 		defer f.Close()
 		if err := pprof.StartCPUProfile(f); err != nil {
@@ -111,30 +119,44 @@ func workDir(dir string) (path string, cleanup func(), err error) {
 		return path, func() { _ = os.RemoveAll(path) }, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", nil, fmt.Errorf("make %s: %w", dir, err)
+		return "", nil, fmt.Errorf("cannot make %s: %w", report.Printable(dir), app.Reason(err))
 	}
-	if inside, err := os.ReadDir(dir); err != nil || len(inside) > 0 {
-		return "", nil, errors.Join(err, fmt.Errorf("%s is not empty: name an empty folder, so that every run begins alike", dir))
+	inside, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot read %s: %w", report.Printable(dir), app.Reason(err))
+	}
+	if len(inside) > 0 {
+		return "", nil, fmt.Errorf("%s is not empty: name an empty folder, so that every run begins alike", report.Printable(dir))
 	}
 	return dir, func() {}, nil
 }
 
-// generate writes the reports and the address table.
-func generate(dir string, opt Options) (*world.BenchInput, error) {
-	in := world.Bench(seed, world.BenchSize{Rows: opt.Events})
+// generate writes the reports and the address table, and returns how many rows there are.
+func generate(dir string, opt Options) (rows int, err error) {
 	reports := filepath.Join(dir, "reports")
 	if err := os.MkdirAll(reports, 0o700); err != nil {
-		return nil, err
+		return 0, err
 	}
-	for _, f := range in.Files {
-		if err := write(filepath.Join(reports, f.Name), func(w *bufio.Writer) error {
-			_, err := f.WriteTo(w)
-			return err
-		}); err != nil {
-			return nil, err
+	if opt.Mails > 0 {
+		for body := range world.BenchMails(opt.Mails) {
+			if err := os.WriteFile(filepath.Join(reports, fmt.Sprintf("%07d.eml", rows)), body, 0o600); err != nil {
+				return 0, err
+			}
+			rows++
 		}
+	} else {
+		in := world.Bench(seed, world.BenchSize{Rows: opt.Events})
+		for _, f := range in.Files {
+			if err := write(filepath.Join(reports, f.Name), func(w *bufio.Writer) error {
+				_, err := f.WriteTo(w)
+				return err
+			}); err != nil {
+				return 0, err
+			}
+		}
+		rows = in.Rows
 	}
-	return in, write(filepath.Join(dir, "prefixes.csv"), func(w *bufio.Writer) error {
+	return rows, write(filepath.Join(dir, "prefixes.csv"), func(w *bufio.Writer) error {
 		return world.BenchTable(w, opt.Prefixes, seed)
 	})
 }

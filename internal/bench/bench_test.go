@@ -42,6 +42,18 @@ func TestBenchCountsWhatItGenerates(t *testing.T) {
 	}
 }
 
+// TestBenchMails has one event in each report, and three incidents of ten reports.
+func TestBenchMails(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	res, err := bench.Run(t.Context(), bench.Options{Mails: 300, Prefixes: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Reports != 300 || res.Events != 300 || res.Repeats != 0 || res.Incidents != 90 || res.ReportsPerSecond <= 0 {
+		t.Errorf("measured %+v of 300 mails", res)
+	}
+}
+
 func TestBenchOnPostgreSQL(t *testing.T) {
 	url := postgrestest.New(t)
 	t.Setenv("TMPDIR", t.TempDir())

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -39,6 +40,19 @@ const seed = 2026
 
 // Run plays the demo: what is for the reader goes to out, the node's own log to errOut.
 func Run(ctx context.Context, opt Options, out, errOut io.Writer) (err error) {
+	if opt.Once {
+		return play(ctx, opt, nil, out, errOut)
+	}
+	port, err := app.OpenPort(ctx, opt.Addr) // before the import: who waited for it would be told too late
+	if err != nil {
+		return fmt.Errorf("%w: give another address with --addr; --addr 127.0.0.1:0 takes a port that is free", err)
+	}
+	defer port.Close() // the node may have closed it before
+	return play(ctx, opt, port, out, errOut)
+}
+
+// play plays the demo, and serves on port where there is one.
+func play(ctx context.Context, opt Options, port net.Listener, out, errOut io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "tocsin-demo-*")
 	if err != nil {
 		return fmt.Errorf("make a temporary directory: %w", err)
@@ -53,7 +67,7 @@ func Run(ctx context.Context, opt Options, out, errOut io.Writer) (err error) {
 		return fmt.Errorf("write the made-up reports: %w", err)
 	}
 	token := rand.Text()
-	cfg := config(w, dir, opt.Addr, token)
+	cfg := config(w, dir, token)
 	log, err := app.NewLog(errOut, "warn")
 	if err != nil {
 		return err
@@ -75,10 +89,10 @@ func Run(ctx context.Context, opt Options, out, errOut io.Writer) (err error) {
 	if err := table(ctx, a, sum, out); err != nil {
 		return err
 	}
-	if opt.Once {
+	if port == nil {
 		return nil
 	}
-	return serve(ctx, a, dir, token, out)
+	return serve(ctx, a, port, dir, token, out)
 }
 
 // importWorld imports each reporter's folder under its name.
@@ -128,9 +142,8 @@ func writeWorld(w *world.World, dir, reports string) error {
 }
 
 // config is the node of the made-up provider.
-func config(w *world.World, dir, addr, token string) app.Config {
+func config(w *world.World, dir, token string) app.Config {
 	cfg := app.Defaults(filepath.Join(dir, "data"))
-	cfg.Listen = addr
 	nets := w.Networks()
 	cfg.Network.Tables = []network.TableFile{{Path: filepath.Join(dir, "prefixes.csv")}}
 	cfg.Network.Own = ownNetworks(nets.Own)
@@ -226,11 +239,8 @@ func table(ctx context.Context, a *app.App, sum app.Summary, out io.Writer) erro
 }
 
 // serve runs the node so that it can be looked at and fed.
-func serve(ctx context.Context, a *app.App, dir, token string, out io.Writer) error {
-	addr, err := a.Listen(ctx)
-	if err != nil {
-		return err
-	}
+func serve(ctx context.Context, a *app.App, port net.Listener, dir, token string, out io.Writer) error {
+	a.ListenOn(port)
 	fmt.Fprintf(out, `
 The node runs now; end it with Ctrl-C, and everything made up is removed.
 
@@ -241,6 +251,6 @@ The node runs now; end it with Ctrl-C, and everything made up is removed.
   or put a file into %[3]s
   list its incidents from another terminal:
     tocsin incidents --data %[4]s
-`, addr, token, filepath.Join(dir, "drop"), filepath.Join(dir, "data"))
+`, port.Addr(), token, filepath.Join(dir, "drop"), filepath.Join(dir, "data"))
 	return a.Run(ctx)
 }

@@ -2,9 +2,11 @@ package demo_test
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,5 +53,24 @@ func TestDemoTellsTheTruth(t *testing.T) {
 	}
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
 		t.Errorf("the demo left %v behind (%v)", left, err)
+	}
+}
+
+// TestDemoListensFirst has the port taken: the reader is told before anything is made up, what to do, and nothing of
+// keys that a demo does not have.
+func TestDemoListensFirst(t *testing.T) {
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	t.Setenv("TMPDIR", t.TempDir())
+	var out, errOut bytes.Buffer
+	err = demo.Run(t.Context(), demo.Options{Addr: taken.Addr().String(), Size: world.Small()}, &out, &errOut)
+	if err == nil || !strings.Contains(err.Error(), "another program listens there") || !strings.Contains(err.Error(), "--addr") || strings.Contains(err.Error(), "config") {
+		t.Errorf("a taken port gives %v", err)
+	}
+	if out.Len() > 0 || errOut.Len() > 0 {
+		t.Errorf("it went on: %s%s", &out, &errOut)
 	}
 }

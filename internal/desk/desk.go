@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
 )
@@ -40,7 +42,8 @@ type Desk struct {
 
 	setup   sync.Once
 	queue   chan *submission
-	parsing chan *builder // one for each report being parsed at a time: that bounds memory
+	room    *semaphore.Weighted // of queue
+	parsing chan *builder       // one for each report being parsed at a time: that bounds memory
 }
 
 // Document is one thing inside a report that can be read.
@@ -64,6 +67,10 @@ type Networks interface {
 	// until the next call; the caller does not change it. The address is the zero Addr where the subject is none. The
 	// report's number decides nothing that config or tables do.
 	Whose(a netip.Addr, reported uint32) *report.Holder
+
+	// WhosePrefix is Whose for a whole network: the holder of the most specific prefix that covers all of it. One that
+	// is known only in part has none.
+	WhosePrefix(p netip.Prefix, reported uint32) *report.Holder
 }
 
 // Store keeps what the desk made of a report.
@@ -112,17 +119,26 @@ type Result struct {
 // gaps.
 const parsers = 2
 
-// groupRows and groupBytes bound how much is committed in one transaction; queueChunks how many chunks may wait for it.
-// Together they bound memory: a chunk holds some 6 MB.
+// groupRows and groupBytes bound how much is committed in one transaction; queueChunks how many full chunks may wait
+// for it, or how many more that are smaller. Together they bound memory: a full chunk holds some 6 MB.
 const (
 	groupRows   = 100_000
 	groupBytes  = 48 << 20
 	queueChunks = 6
+	chunkRoom   = 6 << 20  // that a chunk takes at most of the queue
+	chunkLeast  = 64 << 10 // and at least
 )
+
+// room is how much of the queue a chunk takes: about its memory. Small reports are many there, and share their
+// transactions.
+func (c *Chunk) room() int64 {
+	return int64(min(max(chunkRoom/ChunkRows*(c.Events+c.Refused)+len(c.Body)+len(c.Refusals), chunkLeast), chunkRoom))
+}
 
 func (d *Desk) init() {
 	d.setup.Do(func() {
-		d.queue = make(chan *submission, queueChunks)
+		d.queue = make(chan *submission, queueChunks*chunkRoom/chunkLeast)
+		d.room = semaphore.NewWeighted(queueChunks * chunkRoom)
 		d.parsing = make(chan *builder, parsers)
 		for range parsers {
 			d.parsing <- newBuilder(&d.Incidents)
@@ -174,6 +190,7 @@ func (d *Desk) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case first := <-d.queue:
+			d.room.Release(first.chunk.room())
 			d.commit(ctx, d.gather(first))
 		}
 	}
@@ -187,6 +204,7 @@ func (d *Desk) gather(first *submission) []*submission {
 	for rows < groupRows && size < groupBytes {
 		select {
 		case s := <-d.queue:
+			d.room.Release(s.chunk.room())
 			group = append(group, s)
 			rows += s.chunk.Events
 			size += len(s.chunk.Body)

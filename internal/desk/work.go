@@ -169,7 +169,12 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	holder := w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
+	var holder *report.Holder
+	if e.Subject.Prefix.IsValid() {
+		holder = w.networks.WhosePrefix(e.Subject.Prefix, e.Subject.ASN)
+	} else {
+		holder = w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
+	}
 	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
 	return nil
 }
@@ -281,6 +286,9 @@ func (w *work) finish() error {
 }
 
 func (w *work) submit(c *Chunk) error {
+	if w.desk.room.Acquire(w.ctx, c.room()) != nil {
+		return context.Cause(w.ctx)
+	}
 	w.submitted.Add(1)
 	s := &submission{c, func(err error) {
 		if err != nil {
@@ -290,11 +298,6 @@ func (w *work) submit(c *Chunk) error {
 		}
 		w.submitted.Done()
 	}}
-	select {
-	case w.desk.queue <- s:
-		return nil
-	case <-w.ctx.Done():
-		w.submitted.Done()
-		return context.Cause(w.ctx)
-	}
+	w.desk.queue <- s // never full: room bounds it
+	return nil
 }

@@ -113,6 +113,8 @@ func (o originals) Original(_ context.Context, id report.ID) (io.ReadCloser, err
 
 type nobody struct{}
 
+func (nobody) WhosePrefix(netip.Prefix, uint32) *report.Holder { return &report.Holder{} }
+
 func (nobody) Whose(netip.Addr, uint32) *report.Holder { return &report.Holder{} }
 
 // bench is a desk at work.
@@ -164,14 +166,18 @@ func TestPanicCostsOneDocument(t *testing.T) {
 // TestPoisonCostsOneReport: what the store refuses does not take down what is committed together with it.
 func TestPoisonCostsOneReport(t *testing.T) {
 	d, store, kept := bench(t)
-	var wg sync.WaitGroup
+	var reports []report.Report
 	for i := range 40 {
 		name := "good"
 		if i%10 == 3 {
 			name = "poison"
 		}
-		rep := kept.add(name, fmt.Sprintf("%d.example\n", i))
+		reports = append(reports, kept.add(name, fmt.Sprintf("%d.example\n", i)))
+	}
+	var wg sync.WaitGroup
+	for _, rep := range reports {
 		wg.Go(func() {
+			name := rep.Name
 			_, err := d.Work(t.Context(), rep, 0)
 			if errors.Is(err, desk.ErrPoison) != (name == "poison") || err != nil && name == "good" {
 				t.Errorf("a %s report: %v", name, err)

@@ -5,13 +5,20 @@
 package formats
 
 import (
+	"bufio"
 	"iter"
 	"slices"
 	"strings"
 
+	"tocsin/internal/formats/acns"
 	"tocsin/internal/formats/arf"
+	"tocsin/internal/formats/attacklog"
+	"tocsin/internal/formats/intelmq"
+	"tocsin/internal/formats/list"
+	"tocsin/internal/formats/sender"
 	"tocsin/internal/formats/shadowserver"
 	"tocsin/internal/formats/xarf"
+	"tocsin/internal/formats/xarfmail"
 	"tocsin/internal/report"
 )
 
@@ -41,6 +48,7 @@ const HeadBytes = 64 << 10
 // Tables is what the formats look up while parsing. The zero value works: the facts compiled in.
 type Tables struct {
 	Shadowserver shadowserver.Tables
+	Lists        list.Tables
 }
 
 // List returns every format, in the order in which they are asked whether a document is theirs.
@@ -48,12 +56,22 @@ func (t Tables) List() []Format {
 	return []Format{
 		{"arf", arf.Spec, arf.Detect, arf.Parse, arf.Redact},
 		{"xarf", xarf.Spec, xarf.Detect, xarf.Parse, arf.Redact},
+		{"xarfmail", xarfmail.Spec, xarfmail.Detect, xarfmail.Parse, xarfmail.Redact},
+		{"acns", acns.Spec, acns.Detect, acns.Parse, acns.Redact},
+		{"intelmq", intelmq.Spec, intelmq.Detect, intelmq.Parse, nil},
 		{"shadowserver", shadowserver.Spec, t.Shadowserver.Detect, t.Shadowserver.Parse, nil},
+		{"sender", sender.Spec, sender.Detect, sender.Parse, nil},
+		{"attacklog", attacklog.Spec, attacklog.Detect, attacklog.Parse, nil},
+		{list.Format, list.Spec, t.Lists.Detect, t.Lists.Parse, nil}, // last: a list says the least of itself
 	}
 }
 
-// Format returns the format of that name.
+// Format returns the format of that name: one of List, or one list as list/NAME.
 func (t Tables) Format(name string) (Format, bool) {
+	if of, ok := strings.CutPrefix(name, list.Format+"/"); ok {
+		l, ok := t.Lists.List(of)
+		return Format{list.Format, list.Spec, l.Detect, l.Parse, nil}, ok
+	}
 	for _, f := range t.List() {
 		if f.Name == name {
 			return f, true
@@ -62,7 +80,20 @@ func (t Tables) Format(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names lists the formats as a sentence can: "arf, xarf, shadowserver".
+// Origin is what a member says of who wrote it where nothing else does: its format, or its list as list/NAME. It reads
+// the member's beginning.
+func (t Tables) Origin(m Member) string {
+	if m.Format.Name == list.Format {
+		if doc, head, err := peek(m.Document, bufio.NewReaderSize(nil, HeadBytes)); err == nil {
+			if name := t.Lists.Which(doc, head); name != "" {
+				return list.Format + "/" + name
+			}
+		}
+	}
+	return m.Format.Name
+}
+
+// Names lists the formats as a sentence can: "arf, xarf, shadowserver, list".
 func (t Tables) Names() string {
 	list := t.List()
 	names := make([]string, len(list))

@@ -145,6 +145,25 @@ func checkEvent(t testing.TB, e *report.Event) {
 	}
 }
 
+// TestOrigin: what nobody sent in so many words is by its format, and a list by its own name.
+func TestOrigin(t *testing.T) {
+	var tables formats.Tables
+	for text, want := range map[string]string{
+		"; Spamhaus DROP List 2026/03/01\n192.0.2.0/24 ; SBL1\n": "list/spamhaus-drop",
+		`{"xarf_version":"4.2.0"}`:                               "xarf",
+	} {
+		var got []string
+		for m, err := range tables.Open(report.Document{Reader: strings.NewReader(text)}, formats.Limits{}) {
+			if err == nil {
+				got = append(got, tables.Origin(m))
+			}
+		}
+		if d := cmp.Diff([]string{want}, got); d != "" {
+			t.Errorf("%s\n%s", text, d)
+		}
+	}
+}
+
 func TestGolden(t *testing.T) {
 	var tables formats.Tables
 	for _, g := range goldens(t) {
@@ -256,13 +275,13 @@ func TestParseUnknown(t *testing.T) {
 	for _, c := range []struct{ name, input, want string }{
 		{"empty", "", "the document is empty"},
 		{"white space", "\ufeff \r\n\t\n", "the document is empty"},
-		{"prose", "Dear abuse desk, somebody is wrong on the Internet.\n", "of no format that Tocsin knows (arf, xarf, shadowserver)"},
+		{"prose", "Dear abuse desk, somebody is wrong on the Internet.\n", "of no format that Tocsin knows (" + tables.Names() + ")"},
 		{"NUL bytes", "\x00\x00\x00", "of no format that Tocsin knows"},
 		{"invalid UTF-8", "\xff\x80\xfe", "of no format that Tocsin knows"},
 		{"PDF", "%PDF-1.7\n", "is a PDF, which Tocsin does not open"},
 		{"7z", "7z\xbc\xaf\x27\x1c", "is a 7z archive"},
 		{"UTF-16", "\xff\xfet\x00", "is text in UTF-16"},
-		{"deep JSON", strings.Repeat("[", 10000), "of no format that Tocsin knows"},
+		{"deep JSON", strings.Repeat("[", 10000), "stand inside each other more than 64 deep"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := render(t, tables.Parse(report.Document{Reader: strings.NewReader(c.input), Received: received}))
@@ -272,7 +291,7 @@ func TestParseUnknown(t *testing.T) {
 		})
 	}
 	got := render(t, tables.ParseAs("nosuch", report.Document{Reader: strings.NewReader("x"), Received: received}))
-	if want := "# 0: \"nosuch\" is no format that Tocsin reads: name one of arf, xarf, shadowserver\n"; got != want {
+	if want := "# 0: \"nosuch\" is no format that Tocsin reads: name one of " + tables.Names() + "\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	broken := iotest.ErrReader(errors.New("input/output error"))

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"path"
 	"strings"
+	"sync"
 
 	"tocsin/internal/formats/internal/mail"
 	"tocsin/internal/formats/letter"
@@ -105,6 +106,7 @@ func (t Tables) open(doc report.Document, lim Limits, named *Format) iter.Seq2[M
 		if named != nil {
 			o.list = []Format{*named}
 		}
+		defer o.release()
 		o.left = o.lim.Bytes
 		o.open(node{Document: doc})
 	}
@@ -123,6 +125,19 @@ type opener struct {
 	peeks  []*bufio.Reader // one a depth
 	outer  int             // told when the mail in hand was begun that is in no other
 	held   []held          // refusals of that mail
+}
+
+// peeks holds the readers of runs that ended: at thousands of small reports a second, new ones would be most of the
+// garbage.
+var peeks = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, HeadBytes) }}
+
+// release gives back what the next run needs. Nobody reads a document after the run that yielded it.
+func (o *opener) release() {
+	for _, p := range o.peeks {
+		p.Reset(nil)
+		peeks.Put(p)
+	}
+	o.peeks = nil
 }
 
 // node is a container, a document or another part.
@@ -156,7 +171,7 @@ func (o *opener) open(n node) bool {
 	}
 	file := randomAccess(n.Reader)
 	for len(o.peeks) <= n.depth {
-		o.peeks = append(o.peeks, bufio.NewReaderSize(nil, HeadBytes))
+		o.peeks = append(o.peeks, peeks.Get().(*bufio.Reader))
 	}
 	packed := &counter{r: n.Reader}
 	n.Reader, n.packed = packed, packed.count
@@ -248,6 +263,9 @@ func (o *opener) mail(n node) bool {
 	}
 	if s := report.CleanName(mail.Decode(r.Header().Get("Subject"))); s != "" {
 		n.Subject = s
+	}
+	if at, ok := r.Header().Date(); ok {
+		n.Sent = at
 	}
 	if !n.inMail {
 		if aside := letter.Aside(r.Header()); aside != nil {

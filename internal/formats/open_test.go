@@ -166,7 +166,7 @@ func TestOpen(t *testing.T) {
 			"1 in/x/one.csv lines: a.example b.example", "2 in/two.csv lines: c.example",
 		}},
 		{"zip, partly unknown", zipped("a", "what", "b", two, "c", "", "d/", ""), []string{
-			"1 in/a: the document is of no format that Tocsin knows (arf, xarf, shadowserver): name its format if it is one of them, or keep it until its format is added",
+			"1 in/a: the document is of no format that Tocsin knows (arf, xarf, shadowserver, list): name its format if it is one of them, or keep it until its format is added",
 			"2 in/b lines: a.example b.example", "3 in/c: the document is empty",
 		}},
 		{"zip, hostile names", zipped(`..\..\etc\passwd`, two, "/abs/\x1b[31mred", two, "__MACOSX/x", "junk"), []string{
@@ -214,7 +214,7 @@ func TestOpen(t *testing.T) {
 			"0 in waiting: the mail is in no format that Tocsin knows: read it, and make events of what it says",
 		}},
 		{"mail with only an unknown file", mixed(prose, "Type: application/pdf; name=a.pdf\r\n\r\n%PDF-1.4\r\n"), []string{
-			"0 in waiting: nothing in the mail is in a format that Tocsin knows; of what hangs on it, in/a.pdf says: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, plain, as gzip or as zip",
+			"0 in waiting: nothing in the mail is in a format that Tocsin knows; of what hangs on it, in/a.pdf says: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, list, plain, as gzip or as zip",
 		}},
 		{"mails in a zip", zipped("1.eml", mixed(prose), "2.eml", mixed("Type: text/csv\r\n\r\n"+two)), []string{
 			"1 in/1.eml waiting: the mail is in no format that Tocsin knows: read it, and make events of what it says",
@@ -233,7 +233,7 @@ func TestOpen(t *testing.T) {
 			"3 in/part-3 [daily] lines: a.example b.example",
 		}},
 		{"mail with an unknown file beside", mixed("Type: application/pdf; name=a.pdf\r\n\r\n%PDF-1.4\r\n", "Type: text/csv\r\n\r\n"+two), []string{
-			"1 in/a.pdf: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, plain, as gzip or as zip",
+			"1 in/a.pdf: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, list, plain, as gzip or as zip",
 			"2 in/part-2 [daily] lines: a.example b.example",
 		}},
 		{"nested multipart, inner not closed", mixed("Type: multipart/alternative; boundary=i\r\n\r\n--i\r\n\r\ntext\r\n--i\r\n"+
@@ -255,7 +255,7 @@ func TestOpen(t *testing.T) {
 				return report.Document{Reader: r, Name: "in", Received: received}
 			}
 			for i := range c.want { // the message names the formats of the table that is open
-				c.want[i] = strings.ReplaceAll(c.want[i], "arf, xarf, shadowserver", formats.Tables{}.Names())
+				c.want[i] = strings.ReplaceAll(c.want[i], "arf, xarf, shadowserver, list", formats.Tables{}.Names())
 			}
 			if diff := cmp.Diff(c.want, opened(t, doc(strings.NewReader(c.input)))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

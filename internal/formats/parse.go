@@ -9,6 +9,8 @@ import (
 	"iter"
 	"strings"
 
+	"tocsin/internal/formats/list"
+	"tocsin/internal/formats/xarf"
 	"tocsin/internal/report"
 )
 
@@ -55,8 +57,18 @@ func (t Tables) ParseAs(name string, doc report.Document) iter.Seq2[report.Event
 	}
 }
 
-func (t Tables) notListed(name string) *report.RowError {
-	return refuse("%q is no format that Tocsin reads: name one of %s", name, t.Names())
+func (t Tables) notListed(name string) *report.RowError { return refuse("%s", t.NotListed(name)) }
+
+// NotListed says in one sentence that there is no format of that name, and which ones are near.
+func (t Tables) NotListed(name string) string {
+	of, ok := strings.CutPrefix(name, list.Format+"/")
+	if !ok {
+		return fmt.Sprintf("%q is no format that Tocsin reads: name one of %s", name, t.Names())
+	}
+	if near := t.Lists.Nearest(of); len(near) > 0 {
+		return fmt.Sprintf("%q is no list that Tocsin knows: did you mean list/%s?", name, strings.Join(near, ", list/"))
+	}
+	return fmt.Sprintf("%q is no list that Tocsin knows: docs/formats/list.md names them all, and says how to add one", name)
 }
 
 // claim asks the formats in their order.
@@ -180,6 +192,9 @@ func (t Tables) unknown(head []byte) *report.RowError {
 			return refuse("the document is %s, which Tocsin does not open: send one of the formats %s, plain, as gzip or as zip",
 				k.what, t.Names())
 		}
+	}
+	if reason := xarf.Unclaimed(head); reason != "" {
+		return refuse("%s", reason)
 	}
 	return refuse("the document is of no format that Tocsin knows (%s): name its format if it is one of them, "+
 		"or keep it until its format is added", t.Names())

@@ -87,9 +87,12 @@ func (m *KeyMaker) Key(party report.Party, subject *report.Subject, kind report.
 	b := append(m.buf[:0], party...)
 	b = append(b, 0)
 	if !party.IsLine() {
-		if subject.Addr.IsValid() {
+		switch {
+		case subject.Addr.IsValid():
 			b = subject.Addr.AppendTo(b)
-		} else {
+		case subject.Prefix.IsValid():
+			b = subject.Prefix.AppendTo(b)
+		default:
 			b = append(b, subject.String()...)
 		}
 	}

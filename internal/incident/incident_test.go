@@ -28,6 +28,8 @@ func TestKey(t *testing.T) {
 	}{
 		{"address", "as:64500", addr, "open-telnet", "829970418f5d323f891e82f86e585ec5"},
 		{"port does not matter", "as:64500", &report.Subject{Addr: addr.Addr, Port: 2323}, "open-telnet", "829970418f5d323f891e82f86e585ec5"},
+		{"network", "as:64500", &report.Subject{Prefix: netip.MustParsePrefix("198.51.100.0/24"), ASN: 64500}, "drop", "572e563034298cfb5b9f8e786a1bfa4a"},
+		{"autonomous system", "as:64500", &report.Subject{ASN: 64500}, "asn-drop", "045806e334c8470acbbce45a5b5ee58b"},
 		{"line", "line:x7", addr, "open-telnet", "e9f3dc273eae9dc43056c6854b918479"},
 		{"line, another address", "line:x7", &report.Subject{Addr: netip.MustParseAddr("2001:db8::1")}, "open-telnet", "e9f3dc273eae9dc43056c6854b918479"},
 	} {

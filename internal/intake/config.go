@@ -24,14 +24,14 @@ type Config struct {
 
 // Source is one who sends reports. A document is a source's when its folder or token says so; else when it is of one
 // of its formats, the first source in the list deciding; else it is its format's own ("shadowserver", "xarf", "arf"),
-// or "unknown".
+// its list's own ("openphish"), or "unknown".
 type Source struct {
 	// Name of the reporter: small letters, digits, - _ and dots.
 	Name string `yaml:"name"`
 	// TLP is the label of what it sends: red, amber+strict, amber, green or clear. Without one it is red, which means
 	// that nothing of it leaves this node, and the log reminds you of it. Shadowserver's is amber unless you say otherwise.
 	TLP *report.TLP `yaml:"tlp"`
-	// Formats whose documents are its, where nothing else says whose they are.
+	// Formats whose documents are its, where nothing else says whose they are. list is every list, list/NAME one.
 	Formats []string `yaml:"formats"`
 	// Channel limits formats to one channel: folder, import or http. Empty: any.
 	Channel string `yaml:"channel"`

@@ -21,6 +21,7 @@ func sources() []intake.Source {
 		{Name: "csirt", TLP: new(report.TLPGreen), Formats: []string{"xarf", "arf"}, Channel: "import"},
 		{Name: "north", TLP: new(report.TLPAmberStrict), Formats: []string{"xarf"}, Folder: "nord"},
 		{Name: "south"},
+		{Name: "phishers", Formats: []string{"list/phish"}},
 		{Name: "red", TLP: new(report.TLPRed)},
 	}
 }
@@ -29,7 +30,7 @@ func sources() []intake.Source {
 func detect(_ string, r io.Reader) string {
 	b, _ := io.ReadAll(r)
 	switch word, _, _ := strings.Cut(string(b), " "); word {
-	case "xarf", "arf", "shadowserver":
+	case "xarf", "arf", "shadowserver", "list/botnets", "list/phish":
 		return word
 	case "panic":
 		panic("a document's own words")
@@ -57,6 +58,8 @@ func TestWhoSentIt(t *testing.T) {
 		"format named":                        {intake.Delivery{Channel: "import", Format: "arf"}, "xarf x", "csirt", report.TLPGreen, false},
 		"format's own name":                   {intake.Delivery{Channel: "folder"}, "arf x", "arf", report.TLPRed, true},
 		"shadowserver":                        {intake.Delivery{Channel: "import"}, "shadowserver x", "shadowserver", report.TLPAmber, false},
+		"list's own name":                     {intake.Delivery{Channel: "import"}, "list/botnets x", "botnets", report.TLPRed, true},
+		"list of a source":                    {intake.Delivery{Channel: "import"}, "list/phish x", "phishers", report.TLPRed, true},
 		"nobody":                              {intake.Delivery{Channel: "import"}, "?", "unknown", report.TLPRed, true},
 		"detection panics":                    {intake.Delivery{Channel: "import"}, "panic x", "unknown", report.TLPRed, true},
 	} {

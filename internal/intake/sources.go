@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,13 +68,18 @@ func (s *Sources) Named(reporter string) Origin {
 }
 
 // OfFormat is the origin of a document that only its format speaks for: the first source that claims the format on
-// this channel, else the format's own name. It does not depend on where the document lay, so that a second import
+// this channel, else the format's own name; of a list (list/NAME) the list's, since each has another maker. It does not depend on where the document lay, so that a second import
 // from another place finds the duplicate.
 func (s *Sources) OfFormat(channel, format string) Origin {
+	family, list, _ := strings.Cut(format, "/")
+	claims := func(f string) bool { return f == format || f == family }
 	for _, src := range s.list {
-		if format != "" && slices.Contains(src.Formats, format) && (src.Channel == "" || src.Channel == channel) {
+		if format != "" && slices.ContainsFunc(src.Formats, claims) && (src.Channel == "" || src.Channel == channel) {
 			return s.Named(src.Name)
 		}
+	}
+	if list != "" {
+		format = list
 	}
 	if format == "" {
 		format = Unknown

@@ -102,7 +102,7 @@ func readFile(ctx context.Context, b *builder, f TableFile) (Source, fs.FileInfo
 // pathless takes the path out of an error of package os, because the caller names the file.
 func pathless(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return fmt.Errorf("%s: %w", p.Op, p.Err)
+		return p.Err
 	}
 	return err
 }

@@ -300,6 +300,21 @@ func TestAgainstLinearScan(t *testing.T) {
 			if got := *cursor.Lookup(a); got != want {
 				t.Fatalf("%s through the cursor:\n got %+v\nwant %+v", a, got, want)
 			}
+			// A network is its covering prefix's: a host's own prefix is what its address finds.
+			whole := netip.PrefixFrom(a, a.BitLen())
+			if got := *cursor.LookupPrefix(whole); got != want {
+				t.Fatalf("%s as a network:\n got %+v\nwant %+v", a, got, want)
+			}
+			for bits := a.BitLen() - 1; bits > 0; bits-- { // wider networks: never a holder of a part of them
+				p := netip.PrefixFrom(a, bits).Masked()
+				h := table.LookupPrefix(p)
+				if h.Prefix.IsValid() && (h.Prefix.Bits() > bits || !h.Prefix.Contains(p.Addr())) {
+					t.Fatalf("%s is said to be in %s", p, h.Prefix)
+				}
+				if want.Prefix.IsValid() && want.Prefix.Bits() <= bits && h != want {
+					t.Fatalf("%s:\n got %+v\nwant %+v", p, h, want)
+				}
+			}
 			if got := *cursor.Lookup(netip.AddrFrom16(a.As16())); got != want { // ::ffff:a.b.c.d is a.b.c.d
 				t.Fatalf("%s mapped:\n got %+v\nwant %+v", a, got, want)
 			}

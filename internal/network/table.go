@@ -70,6 +70,15 @@ func (t *Table) fill(h *report.Holder, a netip.Addr, e uint32) {
 	h.Own, h.Partner, h.CGNAT = c.own, c.partner, c.cgnat
 }
 
+// LookupPrefix says whose the whole network p is: the holder of the most specific prefix that covers all of it. What
+// is more specific than p is not asked: it is not what the report is about.
+func (t *Table) LookupPrefix(p netip.Prefix) (h report.Holder) {
+	if e, ok := t.tree.LookupPrefix(p); ok {
+		t.fill(&h, p.Addr(), e)
+	}
+	return h
+}
+
 // Prefixes is how many prefixes the table knows, those of the config among them.
 func (t *Table) Prefixes() int { return t.tree.Size() }
 
@@ -86,6 +95,7 @@ type Cursor struct {
 	// holder answers; unknown stays zero and answers for everybody else.
 	holder, unknown report.Holder
 	reported        report.Holder // answers where the report's AS number is all that is known
+	whole           report.Holder // answers for a network
 	miss            bool
 }
 
@@ -118,14 +128,31 @@ func (c *Cursor) Lookup(a netip.Addr) *report.Holder {
 // name. The Holder is the cursor's, as that of Lookup.
 func (c *Cursor) Whose(a netip.Addr, reported uint32) *report.Holder {
 	h := c.Lookup(a)
-	if reported == 0 || h.ASN != 0 {
+	listed := h.Prefix.IsValid() && c.table.list[c.entry&entryMask].claim != 0
+	return c.orReported(h, listed, reported)
+}
+
+// LookupPrefix says whose the whole network p is, as Table.LookupPrefix does. The Holder is valid until the next
+// question about a network.
+func (c *Cursor) LookupPrefix(p netip.Prefix) *report.Holder {
+	c.whole = c.table.LookupPrefix(p)
+	return &c.whole
+}
+
+// WhosePrefix is Whose for a whole network.
+func (c *Cursor) WhosePrefix(p netip.Prefix, reported uint32) *report.Holder {
+	e, ok := c.table.tree.LookupPrefix(p)
+	return c.orReported(c.LookupPrefix(p), ok && c.table.list[e&entryMask].claim != 0, reported)
+}
+
+// orReported is h, or the holder of the report's AS number where nothing else says whose it is. listed: an entry of
+// the config lists it by prefix, perhaps without an AS number.
+func (c *Cursor) orReported(h *report.Holder, listed bool, reported uint32) *report.Holder {
+	if reported == 0 || h.ASN != 0 || listed {
 		return h
 	}
 	k, ok := c.table.byASN[reported]
 	if !ok {
-		return h
-	}
-	if h.Prefix.IsValid() && c.table.list[c.entry&entryMask].claim != 0 { // listed by prefix, without an AS number
 		return h
 	}
 	r := &c.reported

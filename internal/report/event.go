@@ -2,6 +2,7 @@ package report
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -21,15 +22,17 @@ type Event struct {
 	Details  []Detail // every other column of the source, unchanged, in the source's order
 }
 
-// Subject is the address, domain or URL that misbehaves, is weak or is hit.
+// Subject is the address, domain or URL that misbehaves, is weak or is hit; where the source speaks of a network as a
+// whole, its prefix, and where it speaks of nothing smaller than an autonomous system, that.
 type Subject struct {
-	Addr   netip.Addr // IPv4-mapped undone; personal
-	Port   uint16     // 0 when not given
-	Proto  string     // transport, lower case: tcp, udp, icmp
-	Domain string     // lower case, no trailing dot; personal
-	URL    string     // personal
-	ASN    uint32     // as the report says, not as our tables say; 0 when not given
-	CC     string     // ISO 3166-1 alpha-2, upper case
+	Addr   netip.Addr   // IPv4-mapped undone; personal
+	Prefix netip.Prefix // a whole network, only where there is no address; host bits are zero
+	Port   uint16       // 0 when not given
+	Proto  string       // transport, lower case: tcp, udp, icmp
+	Domain string       // lower case, no trailing dot; personal
+	URL    string       // personal
+	ASN    uint32       // as the report says, not as our tables say; 0 when not given
+	CC     string       // ISO 3166-1 alpha-2, upper case
 }
 
 // Target is what the subject did it to, where the source says.
@@ -98,15 +101,21 @@ func (e *Event) Last() time.Time {
 	return e.To
 }
 
-// String is the subject as one word: its address where it has one, else its domain, else its URL.
+// String is the subject as one word: the first that it has of address, prefix, domain, URL, and AS number as AS64500.
 func (s Subject) String() string {
 	switch {
 	case s.Addr.IsValid():
 		return s.Addr.String()
+	case s.Prefix.IsValid():
+		return s.Prefix.String()
 	case s.Domain != "":
 		return s.Domain
+	case s.URL != "":
+		return s.URL
+	case s.ASN != 0:
+		return "AS" + strconv.FormatUint(uint64(s.ASN), 10)
 	}
-	return s.URL
+	return ""
 }
 
 // ParseAddr reads an address as reports write it: IPv4-mapped IPv6 becomes IPv4 (RFC 4291 §2.5.5.2), a zone is
@@ -120,6 +129,19 @@ func ParseAddr(s string) (netip.Addr, error) {
 		return netip.Addr{}, &FieldError{"addr", quote(s) + " has a zone, which means nothing to others: leave it out"}
 	}
 	return a.Unmap(), nil
+}
+
+// ParsePrefix reads a network as reports write it: IPv4-mapped IPv6 becomes IPv4, and host bits that are set are
+// cleared, because many lists write the network by any of its addresses.
+func ParsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, &FieldError{"prefix", quote(s) + " is no network: write it like 198.51.100.0/24 or 2001:db8::/32"}
+	}
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	return p.Masked(), nil
 }
 
 // RankedSeverity undoes Severity.Rank.

@@ -65,6 +65,10 @@ func (s *Subject) append(b []byte) []byte {
 	}
 	b = append(appendName(b, "subject"), '{')
 	b = appendAddr(b, s.Addr)
+	if s.Prefix.IsValid() {
+		b = append(appendName(b, "prefix"), '"')
+		b = append(s.Prefix.AppendTo(b), '"')
+	}
 	b = appendUint(b, "port", uint64(s.Port))
 	b = appendText(b, "proto", s.Proto)
 	b = appendText(b, "domain", s.Domain)
@@ -180,13 +184,14 @@ type wireEvent struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Subject struct {
-		Addr   netip.Addr `json:"addr"`
-		Port   uint16     `json:"port"`
-		Proto  string     `json:"proto"`
-		Domain string     `json:"domain"`
-		URL    string     `json:"url"`
-		ASN    uint32     `json:"asn"`
-		CC     string     `json:"cc"`
+		Addr   netip.Addr   `json:"addr"`
+		Prefix netip.Prefix `json:"prefix"`
+		Port   uint16       `json:"port"`
+		Proto  string       `json:"proto"`
+		Domain string       `json:"domain"`
+		URL    string       `json:"url"`
+		ASN    uint32       `json:"asn"`
+		CC     string       `json:"cc"`
 	} `json:"subject"`
 	Target struct {
 		Addr   netip.Addr `json:"addr"`

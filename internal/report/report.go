@@ -51,6 +51,7 @@ type Document struct {
 	Name     string    // file name, with the path inside its containers: "week.zip/scan_telnet.csv"; personal
 	Subject  string    // subject of the mail that carried it, if one did; personal
 	Mail     *Mail     // the outermost mail that carried it, or that it is; nil where none did
+	Sent     time.Time // Date of the mail that carried it, in the zone that the mail gives; zero when there is none
 	Received time.Time // when the report came in; rows later than this by more than a day are refused
 	Strict   bool      // refuse whatever the format's own specification would refuse
 }

@@ -44,7 +44,7 @@ func TestEventJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(want), &back); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(e, back, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(e, back, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
 		t.Errorf("read back (-wrote +read):\n%s", diff)
 	}
 }
@@ -79,6 +79,19 @@ func TestValidateReportsEveryBrokenRule(t *testing.T) {
 		{"2100", func(e *report.Event) { e.From = e.From.AddDate(74, 0, 0) }, []string{"from"}},
 		{"period backwards", func(e *report.Event) { e.To = e.From }, []string{"to"}},
 		{"nobody", func(e *report.Event) { e.Subject = report.Subject{} }, []string{"subject"}},
+		{"network", func(e *report.Event) {
+			e.Subject = report.Subject{Prefix: netip.MustParsePrefix("198.51.100.0/24")}
+		}, nil},
+		{"bogon", func(e *report.Event) { e.Subject = report.Subject{Prefix: netip.MustParsePrefix("0.0.0.0/8")} }, nil},
+		{"autonomous system", func(e *report.Event) { e.Subject = report.Subject{ASN: 64500} }, nil},
+		{"network and address", func(e *report.Event) { e.Subject.Prefix = netip.MustParsePrefix("198.51.100.0/24") }, []string{"subject.prefix"}},
+		{"host bits", func(e *report.Event) {
+			e.Subject = report.Subject{Prefix: netip.MustParsePrefix("198.51.100.7/24")}
+		}, []string{"subject.prefix"}},
+		{"everything", func(e *report.Event) { e.Subject = report.Subject{Prefix: netip.MustParsePrefix("::/0")} }, []string{"subject.prefix"}},
+		{"multicast network", func(e *report.Event) {
+			e.Subject = report.Subject{Prefix: netip.MustParsePrefix("224.0.0.0/4")}
+		}, []string{"subject.prefix"}},
 		{"any address", func(e *report.Event) { e.Subject.Addr = netip.IPv4Unspecified() }, []string{"subject.addr"}},
 		{"loopback", func(e *report.Event) { e.Subject.Addr = netip.MustParseAddr("127.0.0.1") }, []string{"subject.addr"}},
 		{"multicast", func(e *report.Event) { e.Subject.Addr = netip.MustParseAddr("ff02::1") }, []string{"subject.addr"}},
@@ -113,6 +126,34 @@ func TestValidateReportsEveryBrokenRule(t *testing.T) {
 				t.Errorf("broken fields (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestNetworksAndSystems: a whole network and an AS number are subjects with a JSON and a word of their own.
+func TestNetworksAndSystems(t *testing.T) {
+	for in, want := range map[string]string{
+		"198.51.100.7/24": "198.51.100.0/24", "::ffff:198.51.100.0/120": "198.51.100.0/24", "2001:DB8::/32": "2001:db8::/32",
+		"198.51.100.0": "", "198.51.100.0/33": "", "": "",
+	} {
+		p, err := report.ParsePrefix(in)
+		if (err != nil) != (want == "") || err == nil && p.String() != want {
+			t.Errorf("ParsePrefix(%q) = %v, %v; want %q", in, p, err, want)
+		}
+	}
+	for _, c := range []struct {
+		subject    report.Subject
+		word, json string
+	}{
+		{report.Subject{Prefix: netip.MustParsePrefix("198.51.100.0/24"), ASN: 64500}, "198.51.100.0/24", `{"subject":{"prefix":"198.51.100.0/24","asn":64500}}`},
+		{report.Subject{ASN: 64500}, "AS64500", `{"subject":{"asn":64500}}`},
+		{report.Subject{Domain: "www.example.com", ASN: 64500}, "www.example.com", `{"subject":{"domain":"www.example.com","asn":64500}}`},
+	} {
+		e := report.Event{Subject: c.subject}
+		b := e.AppendJSON(nil)
+		var back report.Event
+		if err := json.Unmarshal(b, &back); err != nil || back.Subject != c.subject || string(b) != c.json || c.subject.String() != c.word {
+			t.Errorf("%+v: %s, %q, read back %+v, %v", c.subject, b, c.subject.String(), back.Subject, err)
+		}
 	}
 }
 

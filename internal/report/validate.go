@@ -56,12 +56,7 @@ func (e *Event) Validate(received time.Time) error {
 	if !e.To.IsZero() && e.To.After(received.Add(24*time.Hour)) {
 		bad("to", "the period ends at %s, more than a day in the future: check the sender's clock", e.To.Format(time.RFC3339))
 	}
-	if !e.Subject.Addr.IsValid() && e.Subject.Domain == "" && e.Subject.URL == "" {
-		bad("subject", "the row names no address, domain or URL")
-	}
-	if why := unusable(e.Subject.Addr); why != "" {
-		bad("subject.addr", "%s %s", e.Subject.Addr, why)
-	}
+	e.validateSubject(bad)
 	e.validateNames(bad)
 	e.validateDetails(bad)
 	switch e.Severity {
@@ -70,6 +65,29 @@ func (e *Event) Validate(received time.Time) error {
 		bad("severity", "%s is no severity: low, medium, high or critical", quote(string(e.Severity)))
 	}
 	return errors.Join(errs...)
+}
+
+func (e *Event) validateSubject(bad func(field, format string, args ...any)) {
+	s := &e.Subject
+	if !s.Addr.IsValid() && !s.Prefix.IsValid() && s.Domain == "" && s.URL == "" && s.ASN == 0 {
+		bad("subject", "the row names no address, domain or URL")
+	}
+	if why := unusable(s.Addr); why != "" {
+		bad("subject.addr", "%s %s", s.Addr, why)
+	}
+	switch p := s.Prefix; {
+	case p == netip.Prefix{}:
+	case s.Addr.IsValid():
+		bad("subject.prefix", "the row is about %s and about the network %s: one of them is the subject", s.Addr, p)
+	case !p.IsValid() || p != p.Masked():
+		bad("subject.prefix", "%s is no network: its host bits are not zero", p)
+	case p.Bits() == 0:
+		bad("subject.prefix", "%s is no network: it is all there is", p)
+	default:
+		if why := unusable(p.Addr()); why != "" && !p.Addr().IsUnspecified() { // 0.0.0.0/8 is on lists of bogons
+			bad("subject.prefix", "%s begins with an address that %s", p, why)
+		}
+	}
 }
 
 func (e *Event) validateNames(bad func(field, format string, args ...any)) {

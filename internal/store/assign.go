@@ -19,6 +19,10 @@ func (db *DB) Assign(ctx context.Context, c *desk.Chunk, a desk.Assignment) (aga
 	if err := db.dayPartition(ctx, dayOf(c.Report.ReceivedAt)); err != nil {
 		return false, fmt.Errorf("store an assignment: %w", plain(err))
 	}
+	w, err := db.newWriter(ctx)
+	if err != nil {
+		return false, fmt.Errorf("store an assignment: %w", plain(err))
+	}
 	err = db.tx(ctx, func(tx *sql.Tx) error {
 		if db.dialect.fold != "" {
 			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
@@ -28,7 +32,7 @@ func (db *DB) Assign(ctx context.Context, c *desk.Chunk, a desk.Assignment) (aga
 		if again, err = db.claim(ctx, tx, c, &a); again || err != nil {
 			return err
 		}
-		id, err := db.insertChunk(ctx, tx, c)
+		id, err := w.in(ctx, tx).insertChunk(ctx, c)
 		if err != nil {
 			return err
 		}

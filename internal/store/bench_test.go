@@ -30,6 +30,8 @@ var far = report.Holder{ASN: 64500}
 
 func (elsewhere) Whose(netip.Addr, uint32) *report.Holder { return &far }
 
+func (elsewhere) WhosePrefix(netip.Prefix, uint32) *report.Holder { return &far }
+
 // BenchmarkDesk parses, folds and stores reports in SQLite, without the stream.
 func BenchmarkDesk(b *testing.B) {
 	in := world.Bench(1, world.BenchSize{Rows: 1_000_000})

@@ -22,14 +22,18 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 			return fmt.Errorf("commit chunks: %w", plain(err))
 		}
 	}
+	w, err := db.newWriter(ctx)
+	if err != nil {
+		return fmt.Errorf("commit chunks: %w", plain(err))
+	}
 	now := time.Now()
-	err := db.tx(ctx, func(tx *sql.Tx) error {
+	err = db.tx(ctx, func(tx *sql.Tx) error {
 		if db.dialect.fold != "" {
 			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
 				return err
 			}
 		}
-		refs, err := db.insertChunks(ctx, tx, chunks)
+		refs, err := w.in(ctx, tx).insertChunks(ctx, chunks)
 		if err != nil {
 			return err
 		}
@@ -51,17 +55,50 @@ type touchRef struct {
 	chunk int64
 }
 
+// writer writes chunks and their reports.
+type writer struct {
+	db                          *DB
+	tx                          *sql.Tx // nil outside of a transaction
+	chunk, report, advance, end *sql.Stmt
+}
+
+const insertChunk = `INSERT INTO chunks
+	(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`
+
+func (db *DB) newWriter(ctx context.Context) (*writer, error) {
+	w := &writer{db: db}
+	for text, into := range map[string]**sql.Stmt{
+		insertChunk: &w.chunk, insertReport: &w.report, advanceReport: &w.advance, endReport: &w.end,
+	} {
+		var err error
+		if *into, err = db.writes.prepared(ctx, db.write, db.dialect.sql(text)); err != nil { //nolint:sqlclosecheck // closed with the database
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// in is the writer in a transaction, whose end closes it.
+func (w *writer) in(ctx context.Context, tx *sql.Tx) *writer {
+	return &writer{
+		db: w.db, tx: tx,
+		chunk: tx.StmtContext(ctx, w.chunk), report: tx.StmtContext(ctx, w.report),
+		advance: tx.StmtContext(ctx, w.advance), end: tx.StmtContext(ctx, w.end),
+	}
+}
+
 // insertChunks stores the chunks that are new, brings their reports up to date, and returns what has to be folded, in
 // the order of keys.
-func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk) ([]touchRef, error) {
+func (w *writer) insertChunks(ctx context.Context, chunks []*desk.Chunk) ([]touchRef, error) {
 	var refs []touchRef
 	var skipped report.ID
 	for i, c := range chunks {
 		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
-			if err := db.insertReport(ctx, tx, c); err != nil {
+			if err := w.insertReport(ctx, c); err != nil {
 				return nil, err
 			}
-			spoken, err := db.spokenFor(ctx, tx, c)
+			spoken, err := w.db.spokenFor(ctx, w.tx, c)
 			if err != nil {
 				return nil, err
 			}
@@ -72,7 +109,7 @@ func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk
 		if c.Report.ID == skipped {
 			continue
 		}
-		id, err := db.insertChunk(ctx, tx, c)
+		id, err := w.insertChunk(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +117,7 @@ func (db *DB) insertChunks(ctx context.Context, tx *sql.Tx, chunks []*desk.Chunk
 			refs = appendRefs(refs, c, id)
 		}
 		if id != 0 || c.Final {
-			if err := db.advanceReport(ctx, tx, c, id != 0); err != nil {
+			if err := w.advanceReport(ctx, c, id != 0); err != nil {
 				return nil, err
 			}
 		}
@@ -97,14 +134,11 @@ func appendRefs(refs []touchRef, c *desk.Chunk, id int64) []touchRef {
 }
 
 // insertChunk stores a chunk and returns its number; 0 when it was there, or holds nothing.
-func (db *DB) insertChunk(ctx context.Context, tx *sql.Tx, c *desk.Chunk) (id int64, err error) {
+func (w *writer) insertChunk(ctx context.Context, c *desk.Chunk) (id int64, err error) {
 	if c.FromRow == 0 {
 		return 0, nil
 	}
-	err = tx.QueryRowContext(ctx, db.dialect.sql(`INSERT INTO chunks
-		(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`),
-		c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
+	err = w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
 		c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
 		return 0, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)

@@ -108,24 +108,13 @@ func (f *folder) batch(refs []touchRef) error {
 
 // load reads the stored episodes of the keys.
 func (f *folder) load(refs []touchRef) error {
-	if f.read == nil {
-		var err error
-		f.read, err = f.tx.PrepareContext(f.ctx, f.db.dialect.sql(`SELECT key, id, state, last_seen, episode FROM incidents
-			WHERE key IN (`+strings.TrimSuffix(strings.Repeat("?,", readBatch), ",")+`)`))
-		if err != nil {
-			return err
-		}
-	}
 	f.keys = f.keys[:0]
 	for i := range refs {
 		if i == 0 || refs[i].touch.Key != refs[i-1].touch.Key {
 			f.keys = append(f.keys, refs[i].touch.Key[:])
 		}
 	}
-	for len(f.keys) < readBatch {
-		f.keys = append(f.keys, nil)
-	}
-	rows, err := f.read.QueryContext(f.ctx, f.keys...)
+	rows, err := f.query()
 	if err != nil {
 		return err
 	}
@@ -145,6 +134,22 @@ func (f *folder) load(refs []touchRef) error {
 		f.byKey[incident.Key(key)] = append(f.byKey[incident.Key(key)], s)
 	}
 	return rows.Err()
+}
+
+// query asks for the episodes of f.keys. A full batch is asked for by a statement that is prepared once.
+func (f *folder) query() (*sql.Rows, error) {
+	q := f.db.dialect.sql(`SELECT key, id, state, last_seen, episode FROM incidents
+		WHERE key IN (` + strings.TrimSuffix(strings.Repeat("?,", len(f.keys)), ",") + `)`)
+	if len(f.keys) < readBatch {
+		return f.tx.QueryContext(f.ctx, q, f.keys...)
+	}
+	if f.read == nil {
+		var err error
+		if f.read, err = f.tx.PrepareContext(f.ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	return f.read.QueryContext(f.ctx, f.keys...)
 }
 
 // key folds all that the transaction's chunks say about one key.

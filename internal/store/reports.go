@@ -17,8 +17,11 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 	var k desk.Known
 	var id []byte
 	var state string
-	err := db.read.QueryRowContext(ctx, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`),
-		rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
+	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`)) //nolint:sqlclosecheck // closed with the database
+	if err != nil {
+		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
+	}
+	err = stmt.QueryRowContext(ctx, rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return k, nil
@@ -61,34 +64,58 @@ func (db *DB) doneRows(ctx context.Context, id report.ID, generation int) (map[i
 
 // Refusals returns the rows and documents that one generation of a report refused, with their reasons.
 func (db *DB) Refusals(ctx context.Context, id report.ID, generation int) ([]desk.Refusal, error) {
-	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
-		`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
-	if err != nil {
-		return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
-	}
-	defer rows.Close()
 	var all []desk.Refusal
-	for rows.Next() {
-		var packed []byte
-		if err := rows.Scan(&packed); err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
-		}
-		some, err := desk.DecodeRefusals(packed)
+	for r, err := range db.EachRefusal(ctx, id, generation) {
 		if err != nil {
-			return nil, fmt.Errorf("read refusals of report %s: %w", id, plain(err))
+			return nil, err
 		}
-		all = append(all, some...)
+		all = append(all, r)
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
-func (db *DB) insertReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
+// EachRefusal yields what Refusals returns, in the same order. No more than a chunk's are in memory.
+func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) iter.Seq2[desk.Refusal, error] {
+	return func(yield func(desk.Refusal, error) bool) {
+		fail := func(err error) { yield(desk.Refusal{}, fmt.Errorf("read refusals of report %s: %w", id, plain(err))) }
+		rows, err := db.read.QueryContext(ctx, db.dialect.sql(
+			`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var packed []byte
+			if err := rows.Scan(&packed); err != nil {
+				fail(err)
+				return
+			}
+			some, err := desk.DecodeRefusals(packed)
+			if err != nil {
+				fail(err)
+				return
+			}
+			for _, r := range some {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			fail(err)
+		}
+	}
+}
+
+const insertReport = `INSERT INTO reports
+	(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
+	 generation, documents, events, repeats, refused)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
+
+func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
 	r := &c.Report
-	_, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO reports
-		(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
-		 generation, documents, events, repeats, refused)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`),
-		r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
+	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
 		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer)
 	if err != nil {
 		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
@@ -103,18 +130,29 @@ func number(b bool) int {
 	return 0
 }
 
+const (
+	advanceReport = `UPDATE reports SET
+		events = events + ?, repeats = repeats + ?,
+		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
+		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`
+	// What a person set aside while it was read again stays there.
+	endReport = `UPDATE reports SET documents = ?,
+		reason = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
+		state = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN state
+			WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
+			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`
+	upsertReading = `INSERT INTO letters (report, reading) VALUES (?, ?)
+		ON CONFLICT (report) DO UPDATE SET reading = excluded.reading`
+)
+
 // advanceReport counts a chunk that was added, and ends the report with its last. The first chunk of a new generation
 // begins its count of refused rows anew: they are the rows that the replay still could not read.
-func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, added bool) error {
+func (w *writer) advanceReport(ctx context.Context, c *desk.Chunk, added bool) error {
 	var events, repeats, refused int
 	if added {
 		events, repeats, refused = c.Events, c.Repeats, c.Refused
 	}
-	res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET
-		events = events + ?, repeats = repeats + ?,
-		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
-		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`),
-		events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
+	res, err := w.advance.ExecContext(ctx, events, repeats, c.Generation, refused, c.Generation, c.Format, c.Report.ID[:])
 	if err != nil {
 		return fmt.Errorf("advance report %s: %w", c.Report.ID, plain(err))
 	}
@@ -124,7 +162,7 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 	if !c.Final {
 		return nil
 	}
-	if err := db.endReport(ctx, tx, c); err != nil {
+	if err := w.endReport(ctx, c); err != nil {
 		return fmt.Errorf("end report %s: %w", c.Report.ID, plain(err))
 	}
 	return nil
@@ -132,30 +170,25 @@ func (db *DB) advanceReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk, adde
 
 // endReport says what became of a report. A mail in no format is no fault: what is for a person waits, even when
 // something else in the report could not be read.
-func (db *DB) endReport(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
+func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 	letter := report.Letter{}
 	if c.Letter != nil {
 		letter = *c.Letter
 	}
 	state := string(letter.State)
-	// What a person set aside while it was read again stays there.
-	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET documents = ?,
-		reason = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
-		state = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN state WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
-			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`),
-		c.Documents, c.Generation, state, letter.Reason, c.Generation, state, state, state, c.Report.ID[:]); err != nil {
+	if _, err := w.end.ExecContext(ctx, c.Documents, c.Generation, state, letter.Reason, c.Generation, state, state, state,
+		c.Report.ID[:]); err != nil {
 		return err
 	}
 	if c.Reading != nil {
-		if _, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO letters (report, reading) VALUES (?, ?)
-			ON CONFLICT (report) DO UPDATE SET reading = excluded.reading`), c.Report.ID[:], c.Reading); err != nil {
+		if _, err := w.tx.ExecContext(ctx, w.db.dialect.sql(upsertReading), c.Report.ID[:], c.Reading); err != nil {
 			return err
 		}
 	}
 	if c.Mail == nil {
 		return nil
 	}
-	return db.joinThread(ctx, tx, c)
+	return w.db.joinThread(ctx, w.tx, c)
 }
 
 // ErrNoReport says that no report has the id.

@@ -44,6 +44,8 @@ type DB struct {
 	read    *sql.DB
 	dialect dialect
 	windows *incident.Config
+	writes  statements // of write
+	reads   statements // of read
 
 	mu    sync.Mutex
 	names map[string]int32 // committed numbers of names; mu
@@ -92,6 +94,8 @@ func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.C
 // Close closes the database; what was committed stays.
 func (db *DB) Close() error {
 	var errs []error
+	db.writes.close()
+	db.reads.close()
 	if db.read != nil {
 		errs = append(errs, db.read.Close())
 	}
@@ -113,11 +117,11 @@ func (db *DB) Ready(ctx context.Context) error {
 func (db *DB) migrate(ctx context.Context) error {
 	files, err := fs.Sub(migrations, "migrations/"+db.dialect.name)
 	if err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", err)
+		return fmt.Errorf("bring the schema up to date: %w", plain(err))
 	}
 	p, err := goose.NewProvider(db.dialect.goose, db.write, files)
 	if err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", err)
+		return fmt.Errorf("bring the schema up to date: %w", plain(err))
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema up to date: %w", plain(err))

@@ -159,7 +159,7 @@ func (s *Stream) settle(ctx context.Context, rep report.Report) (owner report.Re
 		m := nats.NewMsg(s.knownSubject(k))
 		m.Data = body
 		m.Header.Set(headerReport, rep.ID.String())
-		_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
+		err = s.publish(ctx, &s.toKnown, alone(m))
 		if err == nil {
 			return rep, nil
 		}
@@ -194,11 +194,28 @@ func rest(ctx context.Context, d time.Duration) error {
 func (s *Stream) withdraw(ctx context.Context, id report.ID) {
 	ctx, cancel := cleanup(ctx)
 	defer cancel()
-	if err := s.work.Purge(ctx, jetstream.WithPurgeSubject(s.workSubject(id))); err != nil {
+	if err := s.removeItem(ctx, id); err != nil {
 		s.dirty.Store(true)
 		return // the object must outlive its item
 	}
 	s.discard(ctx, id)
+}
+
+// removeItem takes a report's item off the queue, whoever has it. It deletes the one message: a purge of its subject
+// makes the server count as worked what was handed out before it and is not (nats-server 2.15, consumer.purge), so that
+// an item which fails after that stays on the queue and is never handed out again.
+func (s *Stream) removeItem(ctx context.Context, id report.ID) error {
+	m, err := s.work.GetLastMsgForSubject(ctx, s.workSubject(id))
+	if err == nil {
+		err = s.work.DeleteMsg(ctx, m.Sequence)
+	}
+	if err == nil || errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if open, lookErr := s.isOpen(ctx, id); lookErr == nil && !open {
+		return nil // a worker was faster
+	}
+	return err
 }
 
 // discard removes an object that nothing names.

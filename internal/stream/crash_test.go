@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // numbered is report number n: mostly small, some of several chunks.
 func numbered(n uint64) (report.Report, []byte) {
-	size := int(n * 7919 % 3000)
+	size := 16 + int(n*7919%3000) // no two numbers have the same bytes
 	if n%10 == 3 {
 		size = 300_000 + int(n*104729%1_500_000)
 	}
@@ -49,8 +49,11 @@ func numbered(n uint64) (report.Report, []byte) {
 	return rep, body(size, n)
 }
 
-// victim accepts numbered reports from four goroutines, works some of them, and says on stdout what was done after
-// it was done: "a NUMBER ID" accepted, "w ID" worked.
+// senders is how many reports the victim accepts at once: enough for batches.
+const senders = 32
+
+// victim accepts numbered reports from several goroutines, works most of them in several more, so that runs of items
+// leave the queue together, and says on stdout what was done after it was done: "a NUMBER ID" accepted, "w ID" worked.
 func victim(dir string) int {
 	ctx := context.Background()
 	if limit, err := strconv.ParseUint(os.Getenv(victimLimit), 10, 64); err == nil {
@@ -76,9 +79,9 @@ func victim(dir string) int {
 		fmt.Fprintf(os.Stdout, format, args...) // one write a line, no buffer
 	}
 	var wg sync.WaitGroup
-	for g := range uint64(4) {
+	for g := range uint64(senders) {
 		wg.Go(func() {
-			for n := first + g; ; n += 4 {
+			for n := first + g; ; n += senders {
 				rep, b := numbered(n)
 				got, _, err := s.Accept(ctx, rep, bytes.NewReader(b))
 				if err != nil {
@@ -89,15 +92,17 @@ func victim(dir string) int {
 			}
 		})
 	}
-	go func() {
-		_ = s.Work(ctx, func(_ context.Context, it stream.Item) error {
-			if it.Report.Size%3 == 0 {
-				return errors.New("later")
-			}
-			say("w %s\n", it.Report.ID)
-			return nil
-		})
-	}()
+	for range 16 {
+		go func() {
+			_ = s.Work(ctx, func(_ context.Context, it stream.Item) error {
+				if it.Report.Size%29 == 0 {
+					return errors.New("later")
+				}
+				say("w %s\n", it.Report.ID)
+				return nil
+			})
+		}()
+	}
 	wg.Wait()
 	return 3
 }
@@ -122,7 +127,7 @@ func TestKilledAtRandom(t *testing.T) {
 			t.Fatal(err)
 		}
 		// After so many lines, which take from 2 ms to half a second, wherever it stands.
-		last := tr.read(t, out, 1+rand.IntN(400), func() { _ = cmd.Process.Kill() })
+		last := tr.read(t, out, 1+rand.IntN(500), func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		first = last + 100 // what was under way when it died is sent again by check
 		tr.check(t, dir, last)
@@ -230,7 +235,7 @@ func TestDiskFullWhileWriting(t *testing.T) {
 	tr := &tracker{accepted: map[uint64]report.ID{}, worked: map[report.ID]bool{}}
 	last := tr.read(t, out, -1, nil)
 	_ = cmd.Wait()
-	if len(tr.accepted) == 0 || len(tr.failures) != 4 {
+	if len(tr.accepted) == 0 || len(tr.failures) != senders {
 		t.Fatalf("%d accepted, failures %q", len(tr.accepted), tr.failures)
 	}
 	t.Logf("%d accepted, then: %s", len(tr.accepted), tr.failures[0])

@@ -3,6 +3,7 @@ package stream
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -69,5 +70,18 @@ func (s *Stream) LeaveChunk(t testing.TB, id report.ID, b []byte) {
 	s.dirty.Store(true)
 }
 
+// Withdraw takes an item back as the Accept of a duplicate does.
+func (s *Stream) Withdraw(t testing.TB, id report.ID) {
+	t.Helper()
+	s.withdraw(t.Context(), id)
+}
+
 // SetFree replaces the look at the disk.
 func (s *Stream) SetFree(f func(string) (uint64, error)) { s.free = f }
+
+// SetPatience is how long a worked item above an open one stays on the queue.
+func (s *Stream) SetPatience(d time.Duration) {
+	s.ended.mu.Lock()
+	defer s.ended.mu.Unlock()
+	s.ended.wait = d
+}

@@ -24,8 +24,12 @@ const (
 	window    = 8         // messages of one upload that may wait for their acknowledgement
 )
 
-// buffers holds one byte more than a chunk: see upload.next.
-var buffers = sync.Pool{New: func() any { b := make([]byte, chunkSize+1); return &b }}
+// buffers holds one byte more than a chunk: see upload.next. Most reports fit into one of small: many are accepted at
+// once.
+var (
+	buffers = sync.Pool{New: func() any { b := make([]byte, chunkSize+1); return &b }}
+	small   = sync.Pool{New: func() any { b := make([]byte, 8<<10); return &b }}
+)
 
 // upload stores one object. One goroutine uses it.
 type upload struct {
@@ -43,10 +47,24 @@ type upload struct {
 }
 
 func newUpload(s *Stream, id report.ID) *upload {
-	return &upload{s: s, id: id, buf: buffers.Get().(*[]byte), hash: sha256.New()}
+	return &upload{s: s, id: id, buf: small.Get().(*[]byte), hash: sha256.New()}
 }
 
-func (u *upload) release() { buffers.Put(u.buf) }
+func (u *upload) release() {
+	if len(*u.buf) > chunkSize {
+		buffers.Put(u.buf)
+	} else {
+		small.Put(u.buf)
+	}
+}
+
+// widen turns to a buffer that holds a whole chunk.
+func (u *upload) widen() {
+	wide := buffers.Get().(*[]byte)
+	copy(*wide, *u.buf)
+	u.release()
+	u.buf = wide
+}
 
 // next reads a chunk, valid until the next call. It reads one byte further than the chunk, because the last chunk
 // must be known as the last: it closes the object.
@@ -63,6 +81,10 @@ func (u *upload) next(r io.Reader) (chunk []byte, last bool, err error) {
 			idle = 0
 		} else {
 			idle++
+		}
+		if n == len(b) && n <= chunkSize && err == nil {
+			u.widen()
+			b = *u.buf
 		}
 		if errors.Is(err, io.EOF) {
 			// Even a full buffer at the end is cut: its last byte is a chunk of its own.
@@ -180,6 +202,12 @@ func (u *upload) close(ctx context.Context, rep report.Report, b []byte) error {
 		m.Header.Set(headerFirst, strconv.FormatUint(u.first, 10))
 	}
 	u.begun = true
+	if u.s.embedded() {
+		if err := u.s.toOriginals.publish(ctx, m); err != nil {
+			return fmt.Errorf("keep the original: %w", err)
+		}
+		return nil
+	}
 	pa, err := u.s.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return fmt.Errorf("keep the original: %w", err)

@@ -8,10 +8,13 @@
 //
 //   - originals: an object is the messages of one subject, NAME.original.ID, each a chunk of at most 256 KiB. The
 //     last one carries size, SHA-256 and number of chunks in its headers; an object without that message is one
-//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single fsync. Inside this
+//     whose upload broke off. A report of up to 256 KiB is a single message, so it costs a single write. Inside this
 //     program the bytes of a larger one are a file, see file.go.
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
+//
+// Inside this program concurrent Accepts share syncs, see group.go, worked items leave the queue in
+// runs, see ends.go, and items that failed rest, see rests.go. Workers ask for items together, see pulls.go.
 //
 // JetStream's own object-store bucket is not used: each object costs it a second message, thus a second fsync, and each
 // reading a consumer of its own, which for thousands of small reports is most of the work.
@@ -70,6 +73,7 @@ var (
 
 const (
 	ackWait     = 30 * time.Second // a worker not heard of for this long has lost its item
+	maxInHand   = 1024             // items that workers of all nodes have at once
 	callTimeout = 30 * time.Second // for one answer of JetStream; a busy disk's fsync may take seconds
 	consumer    = "desk"
 )
@@ -89,6 +93,11 @@ type Stream struct {
 	work      jetstream.Stream
 	known     jetstream.Stream
 	items     jetstream.Consumer
+
+	ended                        ends   // embedded: items that were worked leave the queue together
+	pulls                        *pulls // what workers ask for
+	resting                      rests  // embedded: items that failed
+	toOriginals, toWork, toKnown group  // embedded: concurrent Accepts share syncs
 
 	free  func(dir string) (bytes uint64, err error)
 	dirty atomic.Bool // an object that nothing names may have been left behind
@@ -110,6 +119,7 @@ type Stream struct {
 type call struct {
 	id     report.ID // of what is being accepted
 	cancel context.CancelCauseFunc
+	done   <-chan struct{} // closed at its end
 }
 
 // enter begins a call, whose context ends when the stream breaks. The caller leaves at its end.
@@ -120,13 +130,15 @@ func (s *Stream) enter(ctx context.Context, id report.ID) (_ context.Context, le
 		return nil, nil, s.broken
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &call{id, cancel}
+	done := make(chan struct{})
+	c := &call{id, cancel, done}
 	s.calls[c] = struct{}{}
 	return ctx, func() {
 		cancel(nil)
 		s.mu.Lock()
 		delete(s.calls, c)
 		s.mu.Unlock()
+		close(done)
 	}, nil
 }
 
@@ -158,6 +170,9 @@ func Open(ctx context.Context, cfg Config, dir string, log *slog.Logger) (*Strea
 		return nil, err
 	}
 	s := &Stream{cfg: cfg.WithDefaults(), log: log, dir: dir, free: freeSpace, calls: map[*call]struct{}{}}
+	s.pulls = newPulls(s)
+	s.toOriginals.s, s.toWork.s, s.toKnown.s = s, s, s
+	s.ended.s, s.ended.wait = s, endsWait
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
@@ -244,7 +259,8 @@ func (s *Stream) declare(ctx context.Context) error {
 	base := jetstream.StreamConfig{
 		Storage: jetstream.FileStorage, Replicas: s.cfg.Replicas, MaxMsgsPerSubject: -1, MaxMsgs: -1, MaxBytes: -1,
 		Discard: jetstream.DiscardNew, Duplicates: time.Second,
-		AllowDirect: s.cfg.Replicas == 1, // with replicas a follower may answer, and it may be behind
+		AllowAtomicPublish: s.embedded(),
+		AllowDirect:        s.cfg.Replicas == 1, // with replicas a follower may answer, and it may be behind
 	}
 	for _, d := range []struct {
 		name, subject string
@@ -280,7 +296,7 @@ func (s *Stream) declare(ctx context.Context) error {
 		}
 	}
 	s.items, err = s.work.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-		Durable: consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: 1024,
+		Durable: consumer, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: maxInHand,
 	})
 	return err
 }
@@ -303,6 +319,7 @@ func (s *Stream) Close() error {
 }
 
 func (s *Stream) shut() error {
+	s.pulls.close()
 	var err error
 	for _, c := range []*nats.Conn{s.conn, s.read} {
 		if c == nil {

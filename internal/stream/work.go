@@ -65,8 +65,7 @@ func (s *Stream) publishItem(ctx context.Context, it Item) error {
 	}
 	m := nats.NewMsg(s.workSubject(it.Report.ID))
 	m.Data = body
-	_, err = s.js.PublishMsg(ctx, m, jetstream.WithExpectLastSequencePerSubject(0))
-	return err
+	return s.publish(ctx, &s.toWork, alone(m))
 }
 
 // Work hands open items to handle, one at a time, oldest first, until ctx ends (nil) or handle says ErrStop (its
@@ -80,10 +79,11 @@ func (s *Stream) Work(ctx context.Context, handle func(context.Context, Item) er
 		return err
 	}
 	defer leave()
+	defer s.resting.clear() // for the others, and for the next who works
 	for ctx.Err() == nil {
-		m, err := s.next(ctx, 10*time.Second)
-		if err == nil && m != nil {
-			err = s.handle(ctx, m, handle)
+		h, err := s.next(ctx, nextWait)
+		if err == nil && h.Msg != nil {
+			err = s.handle(ctx, h, handle)
 		}
 		if err != nil {
 			return err
@@ -99,23 +99,28 @@ func (s *Stream) Drain(ctx context.Context, handle func(context.Context, Item) e
 		return err
 	}
 	defer leave()
-	wait := time.Duration(0)
+	defer s.resting.clear()
+	const least, most = time.Millisecond, 100 * time.Millisecond
+	wait := least
 	for ctx.Err() == nil {
-		m, err := s.next(ctx, wait)
+		h, err := s.next(ctx, wait)
 		switch {
 		case err != nil:
 			return err
-		case m != nil:
-			wait = 0
-			if err := s.handle(ctx, m, handle); err != nil {
+		case h.Msg != nil:
+			wait = least
+			if err := s.handle(ctx, h, handle); err != nil {
 				return err
 			}
 			continue
 		}
+		if err := s.answer(ctx, "end", s.ended.rest); err != nil {
+			return err
+		}
 		if open, _, err := s.Lag(ctx); err != nil || open == 0 {
 			return ended(ctx, err)
 		}
-		wait = 100 * time.Millisecond // the rest is with other workers, or rests
+		wait = min(2*wait, most) // the rest is with other workers, or rests
 	}
 	return ended(ctx, nil)
 }
@@ -132,46 +137,37 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-// next waits for an item; nil when there is none in time, or ctx ended.
-func (s *Stream) next(ctx context.Context, wait time.Duration) (jetstream.Msg, error) {
-	var batch jetstream.MessageBatch
-	var err error
-	if wait == 0 {
-		batch, err = s.items.FetchNoWait(1)
-	} else {
-		limited, cancel := context.WithTimeout(ctx, wait)
-		defer cancel()
-		batch, err = s.items.Fetch(1, jetstream.FetchContext(limited))
+// next waits for an item; none when there is none in time, or ctx ended.
+func (s *Stream) next(ctx context.Context, wait time.Duration) (hand, error) {
+	if err := s.answer(ctx, "end", s.ended.late); err != nil {
+		return hand{}, err
 	}
-	if err == nil {
-		for m := range batch.Messages() {
-			return m, nil
-		}
-		err = batch.Error()
+	h, ok, wait := s.resting.take(wait)
+	if ok {
+		return h, nil
 	}
-	switch {
-	case err == nil, ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout),
-		errors.Is(err, jetstream.ErrNoMessages), errors.Is(err, jetstream.ErrInvalidOption):
-		return nil, nil //nolint:nilnil // no item is no error
-	case s.embedded() || s.conn.IsClosed():
-		return nil, fmt.Errorf("wait for work: %w", explain(err))
+	m, err := s.pulls.take(ctx, wait)
+	if err != nil {
+		return hand{}, fmt.Errorf("wait for work: %w", explain(err))
 	}
-	// A cluster that is away comes back: the client reconnects, and we ask again.
-	s.log.Warn("the stream cannot be asked for work, trying again", "err", err)
-	_ = rest(ctx, time.Second) // when ctx ends, the caller sees it
-	return nil, nil            //nolint:nilnil // no item is no error
+	if m == nil {
+		return hand{}, nil
+	}
+	h = hand{Msg: m}
+	if meta, err := m.Metadata(); err == nil {
+		h.attempt = int(min(meta.NumDelivered, 1<<30))
+	}
+	return h, nil
 }
 
 // handle gives one message to a worker and settles its fate; an error ends Work.
-func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(context.Context, Item) error) error {
+func (s *Stream) handle(ctx context.Context, m hand, handle func(context.Context, Item) error) error {
 	it, err := decodeItem(m.Data())
-	if meta, merr := m.Metadata(); merr == nil {
-		it.Attempt = int(min(meta.NumDelivered, 1<<30))
-	}
+	it.Attempt = m.attempt
 	if err != nil {
 		err = errors.Join(err, ErrReject) // written by a program that we do not understand
 	} else {
-		err = s.owned(ctx, m, it, handle)
+		err = s.owned(ctx, m.Msg, it, handle)
 	}
 	f := fateOf(err)
 	if f == retry && ctx.Err() != nil {
@@ -179,11 +175,11 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	}
 	switch f {
 	case done:
-		return s.answer(ctx, "end", func(ctx context.Context) error { return m.DoubleAck(ctx) })
+		return s.answer(ctx, "end", s.end(m.Msg))
 	case reject:
 		s.log.Warn("report cannot be worked, taken off the queue", "report", it.Report.ID)
 		s.log.Debug("report cannot be worked", "report", it.Report.ID, "err", err)
-		return s.answer(ctx, "end", func(ctx context.Context) error { return m.DoubleAck(ctx) })
+		return s.answer(ctx, "end", s.end(m.Msg))
 	case stop:
 		return errors.Join(err, s.answer(ctx, "give back", func(context.Context) error { return m.Nak() }))
 	case retry:
@@ -191,7 +187,19 @@ func (s *Stream) handle(ctx context.Context, m jetstream.Msg, handle func(contex
 	after := backoff(it.Attempt)
 	s.log.Warn("report will be worked again", "report", it.Report.ID, "attempt", it.Attempt, "after", after)
 	s.log.Debug("report will be worked again", "report", it.Report.ID, "err", err)
+	if s.embedded() {
+		s.resting.add(m, after)
+		return nil
+	}
 	return s.answer(ctx, "give back", func(context.Context) error { return m.NakWithDelay(after) })
+}
+
+// end takes an item off the queue.
+func (s *Stream) end(m jetstream.Msg) func(context.Context) error {
+	if s.embedded() {
+		return func(ctx context.Context) error { return s.ended.add(ctx, m) }
+	}
+	return m.DoubleAck
 }
 
 // answer tells JetStream an item's fate, even when ctx has ended. An answer that does not arrive is no harm: the
@@ -213,7 +221,11 @@ func (s *Stream) answer(ctx context.Context, what string, tell func(context.Cont
 // owned works an item whose report owns its bytes; that of a duplicate is thrown away (step 3 of the package
 // comment).
 func (s *Stream) owned(ctx context.Context, m jetstream.Msg, it Item, handle func(context.Context, Item) error) error {
+	defer heartbeat(m, ackWait/3)()
 	if it.Generation == 0 {
+		if err := s.accepted(ctx, it.Report.ID); err != nil {
+			return err
+		}
 		owner, found, err := s.lookup(ctx, key(it.Report))
 		if err == nil && !found {
 			owner, err = s.settle(ctx, it.Report)
@@ -226,8 +238,29 @@ func (s *Stream) owned(ctx context.Context, m jetstream.Msg, it Item, handle fun
 			return nil
 		}
 	}
-	defer heartbeat(m, ackWait/3)()
 	return handle(ctx, it)
+}
+
+// accepted waits for an Accept of this program that has the report in hand: the two would do step 3 at the same time,
+// and one of them would spoil the other's batch.
+func (s *Stream) accepted(ctx context.Context, id report.ID) error {
+	var done <-chan struct{}
+	s.mu.Lock()
+	for c := range s.calls {
+		if c.id == id {
+			done = c.done
+		}
+	}
+	s.mu.Unlock()
+	if done == nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // heartbeat tells JetStream at each interval that the item is still being worked, until the function that it returns

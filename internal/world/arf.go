@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -48,13 +49,30 @@ func (b *crlf) line(format string, args ...any) {
 // the mail complained about, its recipient blotted out (RFC 6590).
 func (w *World) arfMail(c *content, reporter string) []byte {
 	p := &w.problems[c.problem]
-	addr := w.addrOf(nil, c.sighting)
+	m := complaint{reporter: reporter, agent: c.mail.agent, addr: w.addrOf(nil, c.sighting), at: c.at, device: p.device}
+	if c.mail.port {
+		m.port = &c.port
+	}
+	return m.mail()
+}
+
+// complaint is what a mail of a feedback loop says.
+type complaint struct {
+	reporter string
+	agent    string
+	addr     netip.Addr
+	port     *uint16
+	at       int64 // Unix seconds
+	device   uint64
+}
+
+func (c *complaint) mail() []byte {
 	at := time.Unix(c.at, 0).UTC()
-	id := string(appendHex(nil, mix(p.device^uint64(c.at)), 10))
+	id := string(appendHex(nil, mix(c.device^uint64(c.at)), 10))
 	boundary := "feedback-" + id
-	domain := reporter + ".example"
-	victim := string(appendHex(nil, mix(p.device+uint64(c.at)), 12)) + "@" + domain
-	stamp := at.Add(time.Duration(60+p.device%500) * time.Second).Format(time.RFC1123Z)
+	domain := c.reporter + ".example"
+	victim := string(appendHex(nil, mix(c.device+uint64(c.at)), 12)) + "@" + domain
+	stamp := at.Add(time.Duration(60+c.device%500) * time.Second).Format(time.RFC1123Z)
 	arrival := at.Format(time.RFC1123Z)
 
 	var b crlf
@@ -64,36 +82,36 @@ func (w *World) arfMail(c *content, reporter string) []byte {
 	b.line("From: Feedback Loop <feedbackloop@%s>", domain)
 	b.line("To: abuse@examplenet.example")
 	b.line("Date: %s", stamp)
-	b.line("Subject: FW: %s", spamSubject(p))
+	b.line("Subject: FW: %s", spamSubject(c.device))
 	b.line("Message-ID: <fbl-%s@%s>", id, domain)
 	b.line("MIME-Version: 1.0")
 	b.line(`Content-Type: multipart/report; report-type=feedback-report; boundary="%s"`, boundary) // RFC 5965 §2
 	b.line("\r\n--%s", boundary)
 	b.line("Content-Type: text/plain; charset=us-ascii\r\n")
-	b.line("This is an email abuse report for a message received from %s", addr)
+	b.line("This is an email abuse report for a message received from %s", c.addr)
 	b.line("on %s. One of our users marked it as spam.\r\n", arrival)
 	b.line("--%s", boundary)
 	b.line("Content-Type: message/feedback-report\r\n")
 	b.line("Feedback-Type: abuse") // the first three are required: RFC 5965 §3.1
-	b.line("User-Agent: %s", c.mail.agent)
+	b.line("User-Agent: %s", c.agent)
 	b.line("Version: 1")
 	b.line("Original-Mail-From: <offers@bulk.example>")
 	b.line("Original-Rcpt-To: <%s>", victim)
 	b.line("Arrival-Date: %s", arrival)
 	b.line("Reporting-MTA: dns; mx1.%s", domain)
-	b.line("Source-IP: %s", addr)
-	if c.mail.port {
-		b.line("Source-Port: %d", c.port)
+	b.line("Source-IP: %s", c.addr)
+	if c.port != nil {
+		b.line("Source-Port: %d", *c.port)
 	}
 	b.line("Reported-Domain: bulk.example\r\n")
 	b.line("--%s", boundary)
 	b.line("Content-Type: message/rfc822")
 	b.line("Content-Disposition: inline\r\n")
-	b.line("Received: from unknown (HELO pc) (%s)", addr)
+	b.line("Received: from unknown (HELO pc) (%s)", c.addr)
 	b.line("\tby mx1.%s with SMTP; %s", domain, arrival)
 	b.line(`From: "Special Offers" <offers@bulk.example>`)
 	b.line("To: <%s>", victim)
-	b.line("Subject: %s", spamSubject(p))
+	b.line("Subject: %s", spamSubject(c.device))
 	b.line("Date: %s", arrival)
 	b.line("Message-ID: <%s@bulk.example>\r\n", id)
 	b.line("Dear customer, click here: http://www.bulk.example/offer/%s\r\n", id)
@@ -101,6 +119,6 @@ func (w *World) arfMail(c *content, reporter string) []byte {
 	return []byte(b.String())
 }
 
-func spamSubject(p *problem) string {
-	return [...]string{"You have been chosen", "Cheap watches", "Your parcel is waiting", "Earn from home"}[p.device%4]
+func spamSubject(device uint64) string {
+	return [...]string{"You have been chosen", "Cheap watches", "Your parcel is waiting", "Earn from home"}[device%4]
 }

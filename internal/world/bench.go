@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -246,3 +247,22 @@ var (
 	benchThings = [...]string{"mirai", "mozi", "android.badbox2", "qakbot", "gamarue", "android.vo1d", "ramnit"}
 	benchHosts  = [...]string{"", "dsl.access.example", "static.business.example", "host.pool-7.cable.example"}
 )
+
+// BenchMails yields the bodies of n different mails of a feedback loop, one event in each: the small reports of the
+// benchmark. Three in ten are the first about their address.
+func BenchMails(n int) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC).Unix()
+		addrs := max(n*3/10, 1)
+		for i := range n {
+			number := uint64(i % addrs)
+			m := complaint{
+				reporter: "bench", agent: mailKinds[0].agent, addr: benchAddr4(number), at: start + int64(i),
+				device: mix(number),
+			}
+			if !yield(m.mail()) {
+				return
+			}
+		}
+	}
+}

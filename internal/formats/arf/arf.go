@@ -52,6 +52,7 @@ func Detect(_ report.Document, head []byte) bool {
 	if err != nil {
 		return declared
 	}
+	defer r.Release()
 	for {
 		p, err := r.Next()
 		if err != nil {
@@ -121,6 +122,7 @@ func read(in io.Reader) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer r.Release()
 	w := &wire{header: r.Header()}
 	for {
 		p, err := r.Next()
@@ -181,6 +183,7 @@ func (q *quoted) read(body io.Reader) error {
 	r, err := mail.NewReader(tee, limits)
 	if err == nil {
 		q.header = r.Header()
+		r.Release() // the rest is read past it
 	} else if !isLimit(err) {
 		return err
 	}

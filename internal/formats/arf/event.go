@@ -138,11 +138,11 @@ func classify(e *report.Event, h mail.Header) {
 func (w *wire) time(h mail.Header) (time.Time, error) {
 	for _, v := range [...]string{h.Get("Arrival-Date"), h.Get("Received-Date")} {
 		if v != "" {
-			return parseDate(v)
+			return mail.ParseDate(v)
 		}
 	}
 	if v := w.header.Get("Date"); v != "" {
-		return parseDate(v)
+		return mail.ParseDate(v)
 	}
 	return time.Time{}, errors.New("neither the report nor its mail has a date")
 }

@@ -46,7 +46,10 @@ func Spam(h message.Header) *report.Letter {
 
 // autoReplied reports whether a machine answered. "auto-generated" is no answer: reports are generated too.
 func autoReplied(h message.Header) bool {
-	auto, _, _ := strings.Cut(strings.ToLower(h.Get("Auto-Submitted")), ";") // RFC 3834 §5.1
+	auto := strings.ToLower(h.Get("Auto-Submitted"))
+	if end := strings.IndexAny(auto, ";("); end >= 0 { // RFC 3834 §5.1: parameters and comments may follow
+		auto = auto[:end]
+	}
 	auto = strings.TrimSpace(auto)
 	if auto == "auto-replied" || auto == "auto-notified" { // RFC 5436 §2.7.1
 		return true

@@ -78,6 +78,7 @@ func TestAside(t *testing.T) {
 		"exim":                  {"From: Mail Delivery System <Mailer-Daemon@example.net>\nX-Failed-Recipients: a@example.org\nSubject: x", "a bounce"},
 		"receipt":               {"From: ann@example.net\nContent-Type: multipart/report; report-type=disposition-notification; boundary=x", "a receipt"},
 		"RFC 3834":              {"From: ann@example.net\nAuto-Submitted: auto-replied; owner-email=\"ann@example.net\"", "an auto-reply"},
+		"RFC 3834, a comment":   {"From: ann@example.net\nAuto-Submitted: auto-replied (vacation)", "an auto-reply"},
 		"X-Autoreply":           {"From: ann@example.net\nX-Autoreply: yes", "an auto-reply"},
 		"Outlook":               {"From: ann@example.net\nX-Auto-Response-Suppress: All\nSubject: Automatic reply: abuse", "an auto-reply"},
 		"encoded subject":       {"From: ann@example.net\nPrecedence: bulk\nSubject: =?utf-8?b?UsOpcG9uc2UgYXV0b21hdGlxdWU=?=", "an auto-reply"},

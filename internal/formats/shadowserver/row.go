@@ -1,6 +1,7 @@
 package shadowserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,9 @@ func (p *parser) read(fields []string) error {
 	if len(fields) > len(p.names) || len(fields) < p.plan.need {
 		if len(fields) > maxColumns {
 			return fmt.Errorf("the row has more than %d columns, the header %d", maxColumns, len(p.names))
+		}
+		if len(fields) == 1 {
+			return fmt.Errorf("the row has 1 column, the header %d", len(p.names))
 		}
 		return fmt.Errorf("the row has %d columns, the header %d", len(fields), len(p.names))
 	}
@@ -51,6 +55,9 @@ func (p *parser) read(fields []string) error {
 	}
 	if e.From.IsZero() {
 		return fmt.Errorf("the row has no time in column \"timestamp\"")
+	}
+	if s := &e.Subject; !s.Addr.IsValid() && s.Domain == "" && s.URL == "" { // the AS number alone is no finding
+		return errors.New("the row names no address, domain or URL")
 	}
 	if e.Subject.Proto == "" {
 		e.Subject.Proto = p.plan.proto

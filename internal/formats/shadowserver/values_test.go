@@ -28,7 +28,7 @@ func TestOddValues(t *testing.T) {
 		{"ip", "[2001:db8::1]:23", `"[2001:db8::1]:23" is not an IP address`, false},
 		{"ip", "198.51.100.007", `"198.51.100.007" is not an IP address`, false},
 		{"ip", "fe80::1%eth0", "has a zone", false},
-		{"ip", "", "invalid IP 23 02:10:00", false}, // report.Event's Validate refuses it
+		{"ip", "", "names no address, domain or URL", false},
 
 		{"port", "", "198.51.100.7 0 02:10:00", false},
 		{"port", "0", "198.51.100.7 0 02:10:00", true},

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"tocsin/internal/formats/internal/jsondoc"
 )
 
 // Limits of one report, so that a hostile one takes bounded memory and time.
@@ -14,6 +16,8 @@ const (
 	maxDepth  = 64       // objects and lists inside each other
 	maxValues = 50_000   // values of any kind, nested ones too
 )
+
+var limits = jsondoc.Limits{Bytes: maxBytes, Depth: maxDepth, Noun: "report"}
 
 // kind is what a JSON value is; a rule's kinds are several of them.
 type kind uint8
@@ -110,7 +114,7 @@ func (p *parser) value(name []byte, depth int) {
 
 func (p *parser) nested(name []byte, open byte, depth int) {
 	if depth > maxDepth {
-		p.fail("%s", tooDeep)
+		p.fail("%s", limits.TooDeep())
 		return
 	}
 	self, start, kind := len(p.v), p.pos, list

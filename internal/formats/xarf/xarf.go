@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"tocsin/internal/formats/internal/jsondoc"
 	"tocsin/internal/report"
 )
 
@@ -53,15 +54,18 @@ func Detect(_ report.Document, head []byte) bool {
 	return has["source_identifier"] && has["category"] && (has["reporter"] || has["report_id"])
 }
 
+// Unclaimed says why a document that looks like JSON may not have been known for XARF; "" when there is nothing to say.
+func Unclaimed(head []byte) string { return limits.Unclaimed(head) }
+
 // Parse yields one event for each report in the document: one object, objects one after the other, or a list of them.
 func Parse(doc report.Document) iter.Seq2[report.Event, error] {
 	return func(yield func(report.Event, error) bool) {
-		in, b := newReader(doc.Reader), &builder{strict: doc.Strict}
+		in, b := jsondoc.NewReader(doc.Reader, limits), &builder{strict: doc.Strict}
 		for {
-			raw, wrong, err := in.next()
+			raw, wrong, err := in.Next()
 			switch {
 			case errors.Is(err, io.EOF):
-				if in.row == 0 && wrong == "" {
+				if in.Row() == 0 && wrong == "" {
 					yield(report.Event{}, &report.RowError{Reason: "the document is empty: it holds no report"})
 				}
 				return
@@ -73,12 +77,12 @@ func Parse(doc report.Document) iter.Seq2[report.Event, error] {
 				wrong = b.build(raw)
 			}
 			if wrong != "" {
-				if !yield(report.Event{}, &report.RowError{Row: in.row, Reason: wrong}) || in.row == 0 {
+				if !yield(report.Event{}, &report.RowError{Row: in.Row(), Reason: wrong}) || in.Row() == 0 {
 					return
 				}
 				continue
 			}
-			b.event.Row = in.row
+			b.event.Row = in.Row()
 			if !yield(b.event, nil) {
 				return
 			}

@@ -15,11 +15,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
 	"tocsin/internal/intake"
+	"tocsin/internal/report"
 )
 
 // Folder is the watched drop folder.
@@ -122,6 +124,9 @@ func (f *Folder) scan(ctx context.Context) time.Duration {
 	here := map[string]bool{}
 	again := f.cfg.Scan
 	f.follow()
+	var ready []*taking
+	size := int64(0)
+	defer func() { closeAll(ready) }()
 	for file, err := range intake.Files(ctx, []string{f.path}, f.skip) {
 		rel, rerr := filepath.Rel(f.path, file.Path)
 		if ctx.Err() != nil || rerr != nil {
@@ -139,9 +144,21 @@ func (f *Folder) scan(ctx context.Context) time.Duration {
 			again = f.cfg.Settle
 			continue
 		}
-		if err := f.take(ctx, rel, file); err != nil && ctx.Err() == nil {
+		t, err := f.open(rel, file)
+		if err != nil {
 			f.complain(rel, err)
+			continue
 		}
+		ready, size = append(ready, t), size+file.Info.Size()
+		if len(ready) == togetherFiles || size >= togetherBytes {
+			f.take(ctx, ready)
+			ready, size = ready[:0], 0
+		}
+	}
+	f.take(ctx, ready)
+	ready = nil
+	if ctx.Err() != nil {
+		return again
 	}
 	f.forget(here)
 	f.expire(ctx)
@@ -187,30 +204,83 @@ func (f *Folder) settled(rel string, info fs.FileInfo) bool {
 	return now.Sub(l.mod) >= f.cfg.Settle || now.Sub(l.since) >= f.cfg.Settle
 }
 
-// take hands a file to the stream and puts it away.
-func (f *Folder) take(ctx context.Context, rel string, file intake.File) error {
-	l := f.seen[rel]
-	if !l.taken {
-		if err := f.accept(ctx, file); err != nil {
-			return err
-		}
-		l.taken = true
-		f.seen[rel] = l
+// How many files are handed to the stream at once, and about how many bytes: small reports wait for the disk together.
+const (
+	togetherFiles = 64
+	togetherBytes = 1 << 20
+)
+
+// taking is a file that is about to be taken.
+type taking struct {
+	rel  string
+	file intake.File
+	in   *os.File // nil where it is safe in the stream already
+	err  error
+}
+
+func (f *Folder) open(rel string, file intake.File) (*taking, error) {
+	t := &taking{rel: rel, file: file}
+	if f.seen[rel].taken {
+		return t, nil
 	}
+	var err error
+	t.in, err = file.Open()
+	return t, err
+}
+
+func closeAll(all []*taking) {
+	for _, t := range all {
+		if t.in != nil {
+			_ = t.in.Close() // it was only read
+		}
+	}
+}
+
+// take hands files to the stream, all at once, and puts away those that are safe there.
+func (f *Folder) take(ctx context.Context, all []*taking) {
+	var wg sync.WaitGroup
+	for _, t := range all {
+		if t.in != nil {
+			wg.Go(func() { t.err = f.accept(ctx, t.file, t.in) })
+		}
+	}
+	wg.Wait()
+	closeAll(all)
+	for _, t := range all {
+		if t.err == nil {
+			t.err = f.taken(t.rel)
+		}
+		if t.err != nil && ctx.Err() == nil {
+			f.complain(t.rel, t.err)
+		}
+	}
+}
+
+// taken puts away a file that is safe in the stream.
+func (f *Folder) taken(rel string) error {
+	l := f.seen[rel]
+	l.taken = true
+	f.seen[rel] = l
 	if err := f.putAway(rel); err != nil {
-		return fmt.Errorf("it is safe in the stream, but cannot be moved out of the drop folder: %w", err)
+		return fmt.Errorf("it is safe in the stream, but cannot be moved out of the drop folder: %w", bare(err))
 	}
 	delete(f.seen, rel)
 	f.relieve(rel)
 	return nil
 }
 
-func (f *Folder) accept(ctx context.Context, file intake.File) error {
-	in, err := file.Open()
-	if err != nil {
-		return err
+// bare is what an error of the file system says, without the call and the paths.
+func bare(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
 	}
-	defer in.Close()
+	if le, ok := errors.AsType[*os.LinkError](err); ok {
+		return le.Err
+	}
+	return err
+}
+
+func (f *Folder) accept(ctx context.Context, file intake.File, in *os.File) error {
 	got, err := f.door.Accept(ctx, intake.Delivery{
 		Channel: intake.ChannelFolder, Folder: file.Folder, Name: file.Name(),
 	}, in)
@@ -258,12 +328,38 @@ func (f *Folder) complain(rel string, err error) {
 	s, known := f.stuck[rel]
 	if !known {
 		s = Stuck{Path: rel, Since: time.Now().UTC()}
-		// Names may name people: the list of what is stuck has them, the log only at debug.
-		f.log.Warn("a file in the drop folder cannot be taken, it will be tried again", "stuck", len(f.stuck)+1)
+		// Names may name people, so the log has them only at debug. The inode finds the file (docs/operate.md).
+		inode, size := f.inode(rel)
+		f.log.Warn("a file in the drop folder cannot be taken and will be tried again: find it by its inode, with find -inum",
+			"inode", inode, "bytes", size, "cause", f.cause(rel, err), "stuck", len(f.stuck)+1)
 		f.log.Debug("a file in the drop folder cannot be taken", "file", rel, "err", err)
 	}
 	s.Reason = err.Error()
 	f.stuck[rel] = s
+}
+
+// inode is the file's number and its size; 0 where there is nothing to see any more.
+func (f *Folder) inode(rel string) (number uint64, size int64) {
+	info, err := os.Lstat(filepath.Join(f.path, rel))
+	if err != nil {
+		return 0, 0
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		number = st.Ino
+	}
+	return number, info.Size()
+}
+
+// cause is what an error says without the file's name.
+func (f *Folder) cause(rel string, err error) string {
+	s := strings.ReplaceAll(err.Error(), report.Printable(filepath.Join(f.path, rel)), "it")
+	if !strings.Contains(s, report.Printable(filepath.Base(rel))) {
+		return s
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno.Error()
+	}
+	return "the log at level debug says it"
 }
 
 // Stuck lists the files that cannot be taken, by path.

@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +112,8 @@ func (w *world) wantKept(want ...string) {
 	for _, k := range w.kept.Kept() {
 		got = append(got, fmt.Sprintf("%s %s %s %s", k.Report.Channel, k.Report.Reporter, k.Report.Name, k.Bytes))
 	}
+	slices.Sort(got) // files are taken together
+	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
 		w.t.Errorf("kept:\n%s", d)
 	}
@@ -150,6 +154,42 @@ func TestFinishedFilesAreTaken(t *testing.T) {
 	})
 }
 
+// company accepts nothing before all are there.
+type company struct {
+	intaketest.Stream
+	wait sync.WaitGroup
+}
+
+func (c *company) Accept(ctx context.Context, rep report.Report, r io.Reader) (report.Report, bool, error) {
+	c.wait.Done()
+	c.wait.Wait()
+	return c.Stream.Accept(ctx, rep, r)
+}
+
+func TestSmallFilesAreTakenTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, dir: t.TempDir()}
+		log := slog.New(slog.DiscardHandler)
+		kept := &company{}
+		door := intake.NewDoor(intake.NewSources(nil), kept, func(string, io.Reader) string { return "xarf" }, log)
+		f, err := folder.New(config(), w.dir, door, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.f = f
+		const n = 64
+		kept.wait.Add(n)
+		for i := range n {
+			w.put(fmt.Sprint(i), fmt.Sprint("report ", i))
+		}
+		time.Sleep(time.Minute)
+		w.run(synctest.Wait) // one by one they would wait for ever
+		if got := len(kept.Kept()); got != n {
+			t.Errorf("%d of %d files taken", got, n)
+		}
+	})
+}
+
 func TestRenamedInIsTakenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, t.TempDir(), &intaketest.Stream{}, config())
@@ -186,6 +226,38 @@ func TestWhatCannotBeTakenIsTriedAgain(t *testing.T) {
 		w.want("when it can be", today+"a")
 		if s := w.f.Stuck(); len(s) != 0 {
 			t.Errorf("still stuck: %+v", s)
+		}
+	})
+}
+
+// TestStuckFileCanBeFound: the log tells the operator which file it is and why, without its name.
+func TestStuckFileCanBeFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, t.TempDir(), &intaketest.Stream{}, config())
+		if err := os.Symlink("/nowhere/doe", filepath.Join(w.dir, "jane-doe.eml")); err != nil {
+			t.Fatal(err)
+		}
+		w.kept.Fail(errors.New("the disk is full"))
+		w.put("john-doe.csv", "12345")
+		w.run(func() {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		})
+		for name, cause := range map[string]string{
+			"jane-doe.eml": "it: a link that leads nowhere or out of " + w.dir + " is not followed: put the file itself there",
+			"john-doe.csv": "the disk is full",
+		} {
+			info, err := os.Lstat(filepath.Join(w.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("inode=%d bytes=%d cause=%q", info.Sys().(*syscall.Stat_t).Ino, info.Size(), cause)
+			if !strings.Contains(w.log.String(), want) {
+				t.Errorf("no %s in the log:\n%s", want, &w.log)
+			}
+		}
+		if strings.Contains(w.log.String(), "doe") {
+			t.Errorf("the log names a person:\n%s", &w.log)
 		}
 	})
 }

@@ -20,7 +20,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tocsin/internal/intake"
 	"tocsin/internal/report"
@@ -165,7 +164,7 @@ func (h *Handler) delivery(r *http.Request, reporter string) (intake.Delivery, e
 	q := r.URL.Query()
 	d.Format = q.Get("format")
 	if d.Format != "" && !slices.Contains(h.formats, d.Format) {
-		return d, problem(http.StatusBadRequest, "there is no such format: leave format out to have it detected, or write one of "+strings.Join(h.formats, ", "))
+		return d, problem(http.StatusBadRequest, "there is no such format: leave format out to have it detected, or write one of "+offered(h.formats))
 	}
 	d.Name = q.Get("name")
 	if d.Name == "" {
@@ -177,20 +176,16 @@ func (h *Handler) delivery(r *http.Request, reporter string) (intake.Delivery, e
 	return d, nil
 }
 
-// fileName keeps the last part of what a sender calls its file: no folders (RFC 6266 §4.3), no control characters.
+// fileName keeps the last part of what a sender calls its file: no folders (RFC 6266 §4.3), and nothing that would not
+// be seen, or would turn round what stands beside it, where the name is shown.
 func fileName(s string) string {
 	if i := strings.LastIndexAny(s, `/\`); i >= 0 {
 		s = s[i+1:]
 	}
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, s)
 	if len(s) > maxName {
-		s = strings.ToValidUTF8(s[len(s)-maxName:], "") // the end tells the kind of file
+		s = s[len(s)-maxName:] // the end tells the kind of file
 	}
+	s = report.CleanName(s)
 	if s == "." || s == ".." {
 		return ""
 	}
@@ -314,7 +309,11 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelError
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
 	}
-	h.log.Log(context.WithoutCancel(r.Context()), level, "report refused over HTTP", "status", f.status, "cause", f.cause)
+	attrs := []slog.Attr{slog.Int("status", f.status), slog.String("told", f.detail)}
+	if f.cause != nil {
+		attrs = append(attrs, slog.String("cause", f.cause.Error()))
+	}
+	h.log.LogAttrs(context.WithoutCancel(r.Context()), level, "report refused over HTTP", attrs...)
 	if r.ContentLength != 0 {
 		w.Header().Set("Connection", "close") // what is left of the body is not read
 	}
@@ -333,4 +332,13 @@ func write(w http.ResponseWriter, status int, contentType string, v any) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n')) // the sender is gone: it will ask again
+}
+
+// offered names the formats for a sentence; lists, which are many, by their form alone.
+func offered(formats []string) string {
+	plain := slices.DeleteFunc(slices.Clone(formats), func(f string) bool { return strings.Contains(f, "/") })
+	if len(plain) < len(formats) {
+		plain = append(plain, "list/NAME")
+	}
+	return strings.Join(plain, ", ")
 }

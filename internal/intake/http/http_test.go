@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -156,6 +157,7 @@ func TestNames(t *testing.T) {
 		{`?name=C:\reports\x.csv`, "", "x.csv"},
 		{"?name=..", "", ""},
 		{"?name=a%00b%0Ac%FFd", "", "abcd"},
+		{"?name=%E2%80%AEvsc.a%E2%80%8B%1B[2J.csv", "", "vsc.a[2J.csv"},
 		{"?name=" + strings.Repeat("n", 1000) + ".csv", "", strings.Repeat("n", 251) + ".csv"},
 	} {
 		if r := n.send(t, c.query, fmt.Sprint("body ", i), "Content-Disposition", c.disposition); r.Status != http.StatusAccepted {
@@ -199,6 +201,9 @@ func TestRefused(t *testing.T) {
 			r := n.send(t, c.query, c.body, c.header...)
 			if r.Status != c.status || r.Code != c.status || r.Detail != c.detail || r.Type != "application/problem+json" || r.Title != http.StatusText(c.status) {
 				t.Errorf("%+v", r)
+			}
+			if log := n.log.String(); !strings.Contains(log, strconv.Quote(c.detail)) || strings.Contains(log, "cause=") {
+				t.Errorf("the log does not say what the sender was told, or speaks of a cause where there is none:\n%s", log)
 			}
 			if (c.status == 401) != strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "Bearer") {
 				t.Errorf("WWW-Authenticate: %q", r.Header.Get("WWW-Authenticate"))

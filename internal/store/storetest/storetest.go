@@ -133,6 +133,8 @@ func (networks) Whose(_ netip.Addr, reported uint32) *report.Holder {
 	return &own
 }
 
+func (networks) WhosePrefix(netip.Prefix, uint32) *report.Holder { return &own }
+
 // NewDocument makes a report of n events: hosts different addresses, over span from begin on.
 func NewDocument(r *rand.Rand, reporter string, n, hosts int, begin time.Time, span time.Duration) *Document {
 	d := &Document{Report: report.Report{

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"mime"
+	netmail "net/mail"
 	"path"
 	"strings"
+	"time"
 
 	"tocsin/internal/report"
 )
@@ -27,6 +29,16 @@ func (h Header) Get(name string) string {
 		}
 	}
 	return ""
+}
+
+// Date returns the mail's Date (RFC 5322 §3.6.1) in the zone that it is written in.
+func (h Header) Date() (time.Time, bool) {
+	v := h.Get("Date")
+	if v == "" || len(v) > 200 {
+		return time.Time{}, false
+	}
+	at, err := netmail.ParseDate(v)
+	return at, err == nil
 }
 
 // readHeader reads up to the empty line. A line that is no field ends nothing: it is left out.

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Limits bound what one mail may make us hold or walk through.
@@ -55,6 +56,7 @@ type Part struct {
 // Reader walks through the leaves of a mail.
 type Reader struct {
 	br     *bufio.Reader
+	own    *bufio.Reader // what Release gives back
 	limits Limits
 	header Header
 
@@ -81,14 +83,33 @@ type level struct {
 
 // NewReader reads the mail's header.
 func NewReader(r io.Reader, limits Limits) (*Reader, error) {
-	br := bufio.NewReaderSize(r, lineBytes)
+	var own *bufio.Reader
+	br, ok := r.(*bufio.Reader)
+	if !ok || br.Size() < lineBytes {
+		own = buffers.Get().(*bufio.Reader)
+		own.Reset(r)
+		br = own
+	}
 	if head, _ := br.Peek(lineBytes); bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
 		br = bufio.NewReaderSize(&carriageReturns{r: br}, lineBytes) // line ends of the classic Mac OS
 	}
-	m := &Reader{br: br, limits: limits, fresh: true, found: -1}
+	m := &Reader{br: br, own: own, limits: limits, fresh: true, found: -1}
 	var err error
 	m.header, err = m.readHeader(true)
 	return m, err
+}
+
+// buffers holds what readers gave back: a buffer is larger than most mails.
+var buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, lineBytes) }}
+
+// Release gives back the reader's buffer. It may be left out. Nothing of the reader is used after it, its parts' bodies
+// included; headers stay.
+func (m *Reader) Release() {
+	if m.own != nil {
+		m.own.Reset(nil)
+		buffers.Put(m.own)
+		m.own, m.br = nil, nil
+	}
 }
 
 // Header is the mail's own.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -153,6 +154,58 @@ func BenchmarkBase64(b *testing.B) {
 		}
 		if _, err := io.Copy(io.Discard, p.Body); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestUnarmour(t *testing.T) {
+	const message = "before\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\none\r\n- -----\n- - two\n- From three\n" +
+		"-----BEGIN PGP SIGNATURE-----\nVersion: x\n\nAAAA\n-----END PGP SIGNATURE-----\nafter\n"
+	for in, want := range map[string]string{
+		"":           "",
+		"- one\n":    "- one\n",
+		message:      "before\none\r\n-----\n- two\nFrom three\n",
+		message[:54]: "before\n",
+		message[:len("before\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA1\n\none\r\n- --")]: "before\none\r\n--",
+	} {
+		if got := string(mail.Unarmour([]byte(in))); got != want {
+			t.Errorf("Unarmour(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestReadTime(t *testing.T) {
+	for in, want := range map[string]string{
+		"2026-03-01T02:10:00Z":                 "2026-03-01T02:10:00Z true",
+		"2026-03-01T02:10:00.25+01:00":         "2026-03-01T01:10:00.25Z true",
+		"2026-03-01 02:10:00 +0100":            "2026-03-01T01:10:00Z true",
+		"2026-03-01 02:10:00 UTC":              "2026-03-01T02:10:00Z true",
+		"2026-03-01 02:10:00":                  "2026-03-01T02:10:00Z false",
+		"2026-03-01T02:10:00":                  "2026-03-01T02:10:00Z false",
+		"Sun, 01 Mar 2026 02:10:00 -0500":      "2026-03-01T07:10:00Z true",
+		"Sun, 01 Mar 2026 02:10:00 CET":        "2026-03-01T01:10:00Z true",
+		"Sun, 01 Mar 2026 02:10:00":            "2026-03-01T02:10:00Z false",
+		"Mar  1 2026 02:10:00 +0100":           "2026-03-01T01:10:00Z true",
+		"Mar 1, 2026 02:10:00 GMT":             "2026-03-01T02:10:00Z true",
+		"Sun Mar  1 02:10:00 2026":             "2026-03-01T02:10:00Z false",
+		"March":                                "",
+		"":                                     "",
+		"yesterday":                            "",
+		"2026-02-30T02:10:00Z":                 "",
+		"31 Feb 2026 02:10:00 +0000":           "",
+		"Feb 31 2026 02:10:00 +0000":           "",
+		"1772331000":                           "",
+		strings.Repeat("Mar ", 2000):           "",
+		"Mar 1 2026 99:10:00 +0000":            "",
+		"Sun, Sun, 01 Mar 2026 02:10:00 +0000": "2026-03-01T02:10:00Z true",
+	} {
+		at, zoned, ok := mail.ReadTime(in)
+		got := ""
+		if ok {
+			got = fmt.Sprintf("%s %v", at.Format(time.RFC3339Nano), zoned)
+		}
+		if got != want {
+			t.Errorf("ReadTime(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

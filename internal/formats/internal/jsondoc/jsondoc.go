@@ -1,4 +1,6 @@
-package xarf
+// Package jsondoc cuts a document of JSON objects into these, as a stream: one object, objects one after the other (JSON
+// Lines), or a list of objects.
+package jsondoc
 
 import (
 	"bytes"
@@ -10,9 +12,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// reader cuts a document into its reports: one object, objects one after the other (JSON Lines), or a list of
-// objects. Each byte is looked at a fixed number of times, and no more than one report is in memory.
-type reader struct {
+// Limits bound one object.
+type Limits struct {
+	Bytes int    // of its JSON text
+	Depth int    // objects and lists inside each other; what lies deeper is for the caller to refuse
+	Noun  string // what an object is called in sentences: report, event
+}
+
+// Reader cuts a document into its objects. Each byte is looked at a fixed number of times, and no more than one object
+// is in memory.
+type Reader struct {
+	limits Limits
 	src    source
 	dec    *jsontext.Decoder
 	begun  bool
@@ -20,13 +30,29 @@ type reader struct {
 	row    int64
 }
 
-func newReader(r io.Reader) *reader {
-	return &reader{src: source{r: r, buf: make([]byte, 4*maxChunk)}, dec: new(jsontext.Decoder)}
+// NewReader reads the document r.
+func NewReader(r io.Reader, limits Limits) *Reader {
+	return &Reader{
+		limits: limits, dec: new(jsontext.Decoder),
+		src: source{r: r, buf: make([]byte, 4*maxChunk), most: limits.Bytes + maxChunk},
+	}
 }
 
-// next returns the JSON of the next report, valid until the next call, or in a sentence why it cannot be read, after
-// which next goes on with the one that follows. It ends with io.EOF or the error of the document's reader.
-func (r *reader) next() (raw []byte, wrong string, err error) {
+// Row is the number of the object that Next returned last, from 1.
+func (r *Reader) Row() int64 { return r.row }
+
+// TooDeep is the sentence for an object that is nested too deep.
+func (l Limits) TooDeep() string {
+	return fmt.Sprintf("objects and lists stand inside each other more than %d deep", l.Depth)
+}
+
+func (l Limits) tooLong() string {
+	return fmt.Sprintf("the %s is longer than %d MiB: split it or shorten its evidence", l.Noun, l.Bytes>>20)
+}
+
+// Next returns the JSON of the next object, valid until the next call, or in a sentence why it cannot be read, after
+// which Next goes on with the one that follows. It ends with io.EOF or the error of the document's reader.
+func (r *Reader) Next() (raw []byte, wrong string, err error) {
 	if !r.begun {
 		r.begun = true
 		if wrong := r.skipBOM(); wrong != "" {
@@ -41,7 +67,7 @@ func (r *reader) next() (raw []byte, wrong string, err error) {
 		case !ok && r.inList:
 			r.inList = false
 			r.row++
-			return nil, "the list of reports is not closed: the document is cut short", nil
+			return nil, "the list of " + r.limits.Noun + "s is not closed: the document is cut short", nil
 		case !ok:
 			return nil, "", io.EOF
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' && r.inList:
@@ -63,7 +89,7 @@ func (r *reader) next() (raw []byte, wrong string, err error) {
 }
 
 // skipBOM drops a byte order mark, which RFC 8259 §8.1 lets readers ignore.
-func (r *reader) skipBOM() (wrong string) {
+func (r *Reader) skipBOM() (wrong string) {
 	for r.src.end < 3 && r.src.fill() {
 		continue
 	}
@@ -81,15 +107,15 @@ func (r *reader) skipBOM() (wrong string) {
 
 // object reads the object that begins here. Repeated names and bytes that are not UTF-8 are let through: the tree
 // refuses them with a sentence of its own and reading goes on in step.
-func (r *reader) object() (raw []byte, wrong string, err error) {
+func (r *Reader) object() (raw []byte, wrong string, err error) {
 	r.src.given = 0
 	r.dec.Reset(&r.src, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	raw, err = r.dec.ReadValue()
 	read := r.dec.UnreadBuffer()
 	if err == nil {
 		r.src.back(len(read))
-		if len(raw) > maxBytes {
-			return nil, tooLong, nil
+		if len(raw) > r.limits.Bytes {
+			return nil, r.limits.tooLong(), nil
 		}
 		return raw, "", nil
 	}
@@ -97,39 +123,34 @@ func (r *reader) object() (raw []byte, wrong string, err error) {
 	if errors.Is(err, errTooLong) {
 		m.all(read)
 		r.resync(m, false)
-		return nil, tooLong, nil
+		return nil, r.limits.tooLong(), nil
 	}
 	var bad *jsontext.SyntacticError
 	switch {
 	case !errors.As(err, &bad):
 		return nil, "", err
 	case errors.Is(bad.Err, io.ErrUnexpectedEOF):
-		return nil, "the report ends in the middle: the document is cut short", nil
+		return nil, "the " + r.limits.Noun + " ends in the middle: the document is cut short", nil
 	}
 	at := min(int(bad.ByteOffset), len(read))
 	m.all(read[:at])
 	r.src.back(len(read) - at)
 	r.resync(m, true)
-	return nil, syntaxFault(bad, at), nil
+	return nil, r.limits.syntaxFault(bad, at), nil
 }
 
 // syntaxFault is what the decoder says, in words for the sender. Its own limit of depth lies above ours.
-func syntaxFault(bad *jsontext.SyntacticError, at int) string {
+func (l Limits) syntaxFault(bad *jsontext.SyntacticError, at int) string {
 	s := strings.TrimPrefix(bad.Err.Error(), "jsontext: ")
 	if strings.Contains(s, "exceeded max depth") {
-		return tooDeep
+		return l.TooDeep()
 	}
-	return fmt.Sprintf("the report is not JSON: %s at its byte %d", s, at+1)
+	return fmt.Sprintf("the %s is not JSON: %s at its byte %d", l.Noun, s, at+1)
 }
-
-var (
-	tooLong = fmt.Sprintf("the report is longer than %d MiB: split it or shorten its evidence", maxBytes>>20)
-	tooDeep = fmt.Sprintf("objects and lists stand inside each other more than %d deep", maxDepth)
-)
 
 // resync moves on to where the broken object ends by its brackets or, with lines, to the first line that begins
 // with a brace, whichever comes first.
-func (r *reader) resync(m matcher, lines bool) {
+func (r *Reader) resync(m matcher, lines bool) {
 	for {
 		c, ok := r.src.peek()
 		if !ok || lines && m.last == '\n' && c == '{' {
@@ -143,7 +164,7 @@ func (r *reader) resync(m matcher, lines bool) {
 }
 
 // garbage skips what is no object, up to a line that begins with a brace or, in a list, the next member.
-func (r *reader) garbage() string {
+func (r *Reader) garbage() string {
 	var m matcher
 	var sample []byte
 	for {
@@ -161,7 +182,14 @@ func (r *reader) garbage() string {
 		m.step(c)
 		m.depth = max(m.depth, 0)
 	}
-	return fmt.Sprintf("a report is a JSON object, and this is none: %q", bytes.TrimSpace(sample))
+	return fmt.Sprintf("%s %s is a JSON object, and this is none: %q", article(r.limits.Noun), r.limits.Noun, bytes.TrimSpace(sample))
+}
+
+func article(noun string) string {
+	if strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an"
+	}
+	return "a"
 }
 
 // matcher follows brackets and quotes through text that may be broken.
@@ -197,7 +225,23 @@ func (m *matcher) step(c byte) {
 	}
 }
 
-var errTooLong = errors.New("report too long")
+// Unclaimed says why a document that looks like JSON may not have been known for what it is; "" when there is nothing
+// to say.
+func (l Limits) Unclaimed(head []byte) string {
+	text := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
+	if len(text) == 0 || text[0] != '{' && text[0] != '[' {
+		return ""
+	}
+	var m matcher
+	for _, c := range text {
+		if m.step(c); m.depth > l.Depth+1 { // one list may stand around all
+			return l.TooDeep()
+		}
+	}
+	return ""
+}
+
+var errTooLong = errors.New("object too long")
 
 // The decoder gets its input in chunks, small ones first: what it read too much is little, so going back is cheap even
 // when every line is broken. Long reports get larger ones.
@@ -211,7 +255,8 @@ type source struct {
 	r        io.Reader
 	buf      []byte
 	pos, end int
-	given    int   // bytes handed to the decoder since the report began
+	most     int   // bytes of one object, and a chunk
+	given    int   // bytes handed to the decoder since the object began
 	err      error // why there is no more
 }
 
@@ -244,7 +289,7 @@ func (s *source) fill() bool {
 
 // Read implements io.Reader for the decoder.
 func (s *source) Read(p []byte) (int, error) {
-	if s.given > maxBytes+maxChunk {
+	if s.given > s.most {
 		return 0, errTooLong
 	}
 	if s.pos == s.end && !s.fill() {

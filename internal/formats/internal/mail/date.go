@@ -1,4 +1,4 @@
-package arf
+package mail
 
 import (
 	"fmt"
@@ -20,9 +20,9 @@ var months = map[string]time.Month{
 	"jan": 1, "feb": 2, "mar": 3, "apr": 4, "may": 5, "jun": 6, "jul": 7, "aug": 8, "sep": 9, "oct": 10, "nov": 11, "dec": 12,
 }
 
-// parseDate reads a date of RFC 5322 §3.3 with the obsolete forms of §4.3. The day of the week is not looked at:
+// ParseDate reads a date of RFC 5322 §3.3 with the obsolete forms of §4.3. The day of the week is not looked at:
 // it is often wrong. A date as RFC 3339 has it is read as well.
-func parseDate(s string) (time.Time, error) {
+func ParseDate(s string) (time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, strings.TrimSpace(s)); err == nil {
 		return t.UTC(), nil
 	}
@@ -63,6 +63,47 @@ func parseDate(s string) (time.Time, error) {
 		return time.Time{}, bad
 	}
 	return t.Add(clock - time.Duration(east)*time.Minute), nil
+}
+
+// ReadTime reads a time as machines that report abuse write it: RFC 3339, also with a space for the T, RFC 5322, ctime,
+// and with the month first. zoned is false where no zone is given; the time is then taken for UTC.
+func ReadTime(s string) (t time.Time, zoned, ok bool) {
+	for _, layout := range [...]string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05 -07:00", "2006-01-02T15:04:05-0700"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), true, true
+		}
+	}
+	for _, layout := range [...]string{"2006-01-02 15:04:05 UTC", "2006-01-02 15:04:05 GMT"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, true, true
+		}
+	}
+	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, false, true
+		}
+	}
+	f := strings.Fields(s)
+	if len(f) > 0 && len(f[0]) >= 3 && !isMonth(f[0]) && f[0][0] > '9' {
+		f = f[1:] // the day of the week
+	}
+	if len(f) >= 4 && isMonth(f[0]) {
+		f[0], f[1] = strings.TrimSuffix(f[1], ","), f[0]                 // "Feb 3 2014 02:13:35 +0100"
+		if strings.Contains(f[2], ":") && !strings.Contains(f[3], ":") { // ctime: "Feb 3 02:13:35 2014"
+			f[2], f[3] = f[3], f[2]
+		}
+		s = strings.Join(f, " ")
+	}
+	t, err := ParseDate(s)
+	return t, len(f) > 4 || strings.ContainsAny(s, "Zz+"), err == nil
+}
+
+func isMonth(s string) bool {
+	if len(s) < 3 {
+		return false
+	}
+	i := strings.Index("janfebmaraprmayjunjulaugsepoctnovdec", strings.ToLower(s[:3]))
+	return i >= 0 && i%3 == 0
 }
 
 // parseClock reads hour:minute or hour:minute:second. A leap second counts as the next minute's first.
@@ -118,4 +159,11 @@ func withoutComments(s string) string {
 		}
 	}
 	return b.String()
+}
+
+func quote(s string) string {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return strconv.Quote(s)
 }

@@ -1,0 +1,165 @@
+package sender
+
+// The table of senders, one a line: how a mail of theirs is recognised, and what it says where.
+//
+// Signs are From's domain (or that of whoever opened the ticket that a ticket system forwards), the subject, and each
+// of the phrases in the text. Two of them must be there: what stands in From proves nothing alone, and what is quoted
+// in a mail of somebody else has neither his subject nor his From.
+//
+// Expressions are RE2 on the subject, an empty line and the text ((?m), (?i)). Words in capitals stand for more:
+//
+//	ADDR    the address that is reported; every expression of facts that finds one must find the same
+//	PLACE   address, domain or URL that is reported
+//	WHEN    the rest of the line, in which a time stands; SINCE and UNTIL the ends of a period
+//	PORT, PROTO, SERVICE, ZONE, SEVERITY, TADDR, TPORT    what they say
+//
+// A group with another name, (?P<attempts>\d+), becomes a detail.
+type sender struct {
+	feed    string
+	from    []string // domains, with all below them
+	subject string
+	phrases []string
+	facts   []string // the first match of each, together one event
+	rows    []string // each match is an event
+	merge   bool     // rows of one address and port are one event with the period from the first to the last
+	log     bool     // lines of logs in the text and its attachments are events, as far as they are about ADDR
+	csv     bool     // CSV files that hang on the mail are events
+	google  bool     // the text is Google's XML
+	present bool     // the mail speaks of its own present: where it says no time, its Date is the time
+	kinds   []kindOf // the first that is found says what it is
+}
+
+// kindOf says what an expression in subject or text means. In tag, SERVICE stands for that group of the expression.
+type kindOf struct{ expr, class, typ, tag string }
+
+const (
+	attempts = "intrusion-attempts"
+	brute    = "brute-force"
+)
+
+// Kinds that several senders share.
+var (
+	logins = []kindOf{{`.`, attempts, brute, "SERVICE"}}
+
+	// byService is by the names of services and of attacks that fail2ban's jails and blocklist.de have.
+	byService = []kindOf{
+		{`(?:jail|service|banned|against)\W+(?:ddos|dos|flood|portflood)`, "availability", "dos", "SERVICE"},
+		{`(?:jail|service|banned|against)\W+(?:badbots?|bots?|crawler|portscan|scan)\b`, "information-gathering", "scanner", "SERVICE"},
+		{`(?:jail|service|banned|against)\W+(?:regbot|spam|reg-?bot|formspam|blogspam)\b`, "abusive-content", "spam", "SERVICE"},
+		{`(?:jail|service|banned|against)\W+(?:rfi-attack|w00tw00t|sql-?inject\w*|exploit|apacheddos|php-url-fopen|modsecurity)`, attempts, "exploit", "SERVICE"},
+		{`.`, attempts, brute, "SERVICE"},
+	}
+
+	// byWord is by the words that senders of many kinds of report have in subject or product name.
+	byWord = []kindOf{
+		{`brute[ -]?force|login attempts?|password guess`, attempts, brute, ""},
+		{`phish`, "fraud", "phishing", ""},
+		{`\bc2\b|c&c|command[ -]and[ -]control`, "malicious-code", "c2-server", ""},
+		{`malware[ -](?:distribution|download|url|hosting|payload)|web[ -]?shell|drive-by|malicious (?:file|download|script)`, "malicious-code", "malware-distribution", ""},
+		{`ransomware|botnet|\bbot\b|drone|infected|malware|trojan|zombie|sinkhole`, "malicious-code", "infected-system", ""},
+		{`ddos|dos attack|flood`, "availability", "ddos", ""},
+		{`amplif|open (?:recursive )?resolver|reflect`, "vulnerable", "ddos-amplifier", ""},
+		{`defac|compromised|hacked`, "intrusions", "application-compromise", ""},
+		{`exploit|injection|web (?:application )?attack|attack source|malicious request`, attempts, "exploit", ""},
+		{`port ?scan|scann|probe|port hit`, "information-gathering", "scanner", ""},
+		{`spam`, "abusive-content", "spam", ""},
+		{`leak`, "information-content-security", "data-leak", ""},
+		{`vulnerab|open port|exposed|accessible|misconfig`, "vulnerable", "vulnerable-system", ""},
+		{`scam|fraud|fake|impersonat|counterfeit`, "fraud", "masquerade", ""},
+	}
+)
+
+//nolint:lll // one sender a line, his expressions below each other
+var table = []sender{
+	{
+		feed: "fail2ban", subject: `^Automatic abuse report for IP address ADDR`, phrases: []string{`^This is an (?:automated )?email abuse report about the IP address ADDR generated at `, `^Log lines? for ADDR follow`},
+		facts: []string{`^Automatic abuse report for IP address ADDR`, `email abuse report about the IP address ADDR generated at WHEN`}, log: true, kinds: logins,
+	},
+	{
+		feed: "fail2ban", subject: `^\[Fail2Ban\] SERVICE: banned ADDR from`, phrases: []string{`has just been banned by Fail2Ban after`, `^Lines containing failures of ADDR`},
+		facts: []string{`^\[Fail2Ban\] SERVICE: banned ADDR from`, `^The IP ADDR has just been banned by Fail2Ban after\s+(?P<attempts>\d+) attempts against`, `^Lines containing failures of ADDR`}, log: true, present: true, kinds: byService,
+	},
+	{
+		feed: "fail2ban", subject: `^Abuse from ADDR`, phrases: []string{`We have detected abuse (?:from|to) `, `^Lines containing failures of ADDR`, `generated by Fail2Ban`},
+		facts: []string{`^Abuse from ADDR`, `detected abuse (?:from the|to our \S+(?: \S+)? \S+ from the) IP address ADDR`, `^Lines containing failures of ADDR`}, log: true, present: true, kinds: logins,
+	},
+	{
+		feed: "blocklist.de", from: []string{"blocklist.de"}, subject: `abuse report about ADDR - `, phrases: []string{`has attacked one of our servers/partners`, `blocklist\.de`},
+		facts: []string{`abuse report about ADDR - WHEN`, `with the IP:? \*?ADDR\*?`, `method/service: \*?SERVICE\*? on: \*?WHEN`}, log: true, kinds: byService,
+	},
+	{
+		feed: "spamcop", from: []string{"spamcop.net"}, subject: `^\[SpamCop \(\S+\) id:\d+\]`, phrases: []string{`^\[? ?SpamCop V\d`, `^Email from ADDR / `, `^Spamvertised web site: `},
+		facts: []string{`^\[SpamCop \(PLACE\) id:(?P<report>\d+)\]`, `^Email from ADDR / WHEN`, `^Spamvertised web site: PLACE`, `^\S+ is ADDR; WHEN`}, kinds: []kindOf{{`^Spamvertised web site`, "abusive-content", "spam", "spamvertised"}, {`.`, "abusive-content", "spam", "spam"}},
+	},
+	{
+		feed: "netcraft", from: []string{"netcraft.com"}, subject: `^Issue \d+: .+ at \S+`, phrases: []string{`Netcraft Issue Num(?:ber|mer): \d+`, `incident\.netcraft\.com`},
+		facts: []string{`^Issue (?P<issue>\d+): .{1,80}? (?:at|on|against) PLACE$`, `originating from the following IP address:\s+ADDR\s`, `from this IP address (?:at|on) WHEN`, `^(?:IP|IP address|Hosting IP): ADDR`, `^(?:hxxps?|https?)://\S+ +\[ADDR\]`},
+		rows:  []string{`^(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)[\t |]+ADDR[\t |]+(?P<target>[0-9a-fA-F.:]+(?:/\d+)?)\s*$`}, present: true,
+		kinds: append([]kindOf{{`Brute force|SSH \(Secure Shell\)`, attempts, brute, "ssh"}}, byWord...),
+	},
+	{
+		feed: "abusix", from: []string{"abusix.com", "abusix.org", "abusix.zone"}, subject: `abuse|report|spam|attack`, phrases: []string{`abusix`},
+		facts: labels, log: true, kinds: byWord,
+	},
+	{
+		feed: "abuseipdb", from: []string{"abuseipdb.com"}, subject: `report|abuse`, phrases: []string{`AbuseIPDB`},
+		facts: append([]string{`(?:report|abuse)\w* .{0,40}?\b(?:about|for|of|from|against) (?:IP )?(?:address )?ADDR`, `abuseipdb\.com/check/ADDR`}, labels...), log: true, kinds: byWord,
+	},
+	{
+		feed: "leakix", from: []string{"leakix.net"}, subject: `^\[LeakIX\] `, phrases: []string{`^\| *Discovered *\|`, `LeakIX`},
+		facts: []string{`^\[LeakIX\] .* for PLACE$`, `^\| *Host *\| *PLACE *\|`, `^\| *Discovered *\| *WHEN`, `^\| *Severity *\| *SEVERITY *\|`, `^\| *Port *\| *PORT *\|`, `^\| *(?:Source|Plugin|Type|Leak|Issue) *\| *(?P<issue>[^|\n]*?) *\|`, `^\| *(?:Url|URL) *\| *(?P<link>\S+) *\|`},
+		kinds: []kindOf{{`\| *(?:Source|Plugin|Type|Leak|Issue) *\|.*(?:leak|git|env|dotds)`, "information-content-security", "data-leak", "leakix"}, {`.`, "vulnerable", "vulnerable-system", "leakix"}},
+	},
+	{
+		feed: "bitninja", from: []string{"bitninja.io", "bitninja.com", "bitninja.net"}, subject: `^Your server ADDR has been (?:registered|listed|added)`, phrases: []string{`BitNinja`, `malicious requests from the IP ADDR`},
+		facts: []string{`^Your server ADDR has been`, `malicious requests from the IP ADDR directed`, `(?:Remote connection|POR[T] HIT)"?: ?[\["]ADDR:PORT(?:->TADDR:TPORT)?[\]"]`}, present: true,
+		kinds: []kindOf{{`POR[T] HIT`, "information-gathering", "scanner", "portscan"}, {`.`, attempts, "exploit", "http"}},
+	},
+	{
+		feed: "safebrowsing", from: []string{"google.com"}, subject: `^Safe Browsing (?:Report|Alert)`, phrases: []string{`<notification_message\s`}, google: true,
+		kinds: []kindOf{{`.`, "intrusions", "application-compromise", "safe-browsing"}},
+	},
+	{
+		feed: "nfoservers", from: []string{"nfoservers.com", "nfoe.net", "nuclearfallout.net"}, subject: `used for an attack: ADDR`, phrases: []string{`NFOservers\.com`},
+		facts: []string{`used for an attack: ADDR`}, merge: true,
+		rows:  []string{`^(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) IP6?(?: \([^\n]{0,300}?proto PROTO \(\d+\), length \d+\))?,?\s{1,12}ADDR\.PORT > (?P<target>[0-9a-f.:x]+)\.TPORT:`},
+		kinds: []kindOf{{`^Open recursive resolver`, "vulnerable", "ddos-amplifier", "open-dns"}, {`^(?:Exploitable|Open|Vulnerable) SERVICE .{0,40}used for an attack`, "vulnerable", "ddos-amplifier", "open-SERVICE"}, {`^Compromised`, "availability", "ddos", "ddos"}},
+	},
+	{
+		feed: "abusehub", from: []string{"abusehub.nl", "abuseinformationexchange.nl"}, subject: `^\[Abusehub\] `, phrases: []string{`AbuseHubCsv`}, csv: true, kinds: byWord,
+	},
+	{
+		feed: "cert-bund", from: []string{"cert-bund.de", "bsi.bund.de"}, subject: `CERT-Bund|AS\d+`, phrases: []string{`CERT-Bund`, `Betroffene Systeme`}, csv: true, kinds: byWord,
+		rows: []string{`^"?(?P<asn>\d{2,10})"?[ \t]*[|,][ \t]*"?ADDR"?[ \t]*[|,][ \t]*"?(?P<when>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)"?(?P<more>.*)$`},
+	},
+	{
+		feed: "netscan", subject: `netscan|portscan|abuse`, phrases: []string{`Netscan detected from host ADDR`, `^#?\s*time +protocol +src_ip `},
+		facts: []string{`Netscan detected from host ADDR`}, kinds: []kindOf{{`.`, "information-gathering", "scanner", "portscan"}},
+		rows: []string{`^(?P<when>[A-Z][a-z]{2} [A-Z][a-z]{2} +\d+ [\d:]{8} \d{4}|\d{4}-\d\d-\d\d[ T][\d:]{8}) +PROTO +ADDR +PORT +=> +TADDR +TPORT`},
+	},
+	{
+		feed: "login-attempts", subject: `^Abuse report - IP ADDR`, phrases: []string{`^Attempts observed: \d+`, `^First seen: .*$`, `unauthorized \S+ access attempts`},
+		facts: []string{`^Abuse report - IP ADDR`, `^The IP address ADDR, under`, `^Attempts observed: (?P<attempts>\d+)`, `^First seen: SINCE`, `^Last seen: UNTIL`, `unauthorized SERVICE\S* access attempts`}, kinds: logins,
+	},
+	{
+		feed: "login-attempts", subject: `^Abuse detected from IP ADDR`, phrases: []string{`has recorded \d+ unauthorized access attempts from`, `^The log line for the last record is`},
+		facts: []string{`^Abuse detected from IP ADDR`, `unauthorized access attempts from\s+ADDR`, `^a failed .* access at WHEN`, `has recorded (?P<attempts>\d+) unauthorized`}, log: true, kinds: logins,
+	},
+}
+
+// labels are "Name: value" lines as many machines write them.
+var labels = []string{
+	`^[ \t*|-]*(?:(?:source|src|attacking|attacker'?s?|offending|abusive|infected|reported|affected|malicious)[ -_]?(?:ip|host|address)[ -_]?(?:address)?|ip(?:v[46])?(?:[ -_]address)?|offender)[ \t*]*[:=|][ \t*]*ADDR`,
+	`^[ \t*|-]*(?:date|time|timestamp|date[ /]time|date and time|detected(?: at| on)?|last[ -_]seen|event[ -_](?:time|date)|attack[ -_](?:time|date)|observed(?: at| on)?)[ \t*]*[:=|][ \t*]*WHEN`,
+	`^[ \t*|-]*(?:source[ -_]port|src[ -_]port|port)[ \t*]*[:=|][ \t*]*PORT\b`,
+	`^[ \t*|-]*(?:protocol|proto|transport)[ \t*]*[:=|][ \t*]*PROTO\b`,
+	`^[ \t*|-]*(?:target|destination|dest|dst|victim)[ -_]?(?:ip)?[ -_]?(?:address)?[ \t*]*[:=|][ \t*]*TADDR`,
+	`^[ \t*|-]*(?:service|attack[ -_]type|category|report[ -_]type|type|event[ -_]type)[ \t*]*[:=|][ \t*]*(?P<type>.{1,80})$`,
+}
+
+// zones are how mails say of which zone their times are.
+var zones = []string{
+	`Local timezone is ZONE`, `(?:The )?time ?zone (?:is|used is) ZONE`, `UTC offset: ZONE`,
+	`times?(?:tamps?)?(?: \([^)\n]*\))? (?:are|is)(?: given| shown)?(?: in)? ZONE`, `\(event time \S+ \S+ ZONE\)`,
+	`all times (?:are )?(?:in )?ZONE`, `from this IP address at \d{4}-\d\d-\d\d [\d:]{8} ZONE`,
+}
