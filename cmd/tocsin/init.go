@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"tocsin/internal/app"
+	"tocsin/internal/intake"
 	"tocsin/internal/keys"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
@@ -33,6 +34,9 @@ type answers struct {
 	CGNAT        []string
 	Shadowserver string // TLP label of Shadowserver's reports
 	Listen       string
+	KeyFile      string // of Shadowserver's reports API; empty: it is not asked
+	SecretFile   string
+	Mode         string // full or delta
 }
 
 func newInit() *cobra.Command {
@@ -52,6 +56,9 @@ flags; every question may be left empty. It changes nothing that is there alread
 	f.StringSliceVar(&a.Prefixes, "prefix", nil, "your prefixes")
 	f.StringSliceVar(&a.CGNAT, "cgnat", nil, "your prefixes whose addresses many lines share")
 	f.StringVar(&a.Shadowserver, "shadowserver-tlp", "amber", "how far Shadowserver's reports may travel: red, amber+strict, amber, green or clear")
+	f.StringVar(&a.KeyFile, "shadowserver-key-file", "", "file with your key of Shadowserver's reports API; without it, the API is not asked")
+	f.StringVar(&a.SecretFile, "shadowserver-secret-file", "", "file with the secret that came with the key")
+	f.StringVar(&a.Mode, "shadowserver-mode", intake.ModeFull, "what Shadowserver sends you: full, or delta if you asked for that")
 	f.StringVar(&a.Listen, "listen", "127.0.0.1:8420", "address and port of the HTTP listener, or off")
 	f.BoolVarP(&yes, "yes", "y", false, "ask nothing")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -85,14 +92,18 @@ func (a *answers) ask(cmd *cobra.Command, in *bufio.Reader, out io.Writer) error
 		flag, text string
 		one        *string
 		list       *[]string
+		after      *string // asked only where this was answered
 	}{
 		{flag: "name", text: "What is your network called?", one: &a.Name},
 		{flag: "asn", text: "Its AS numbers, separated by spaces?", list: &a.ASNs},
 		{flag: "prefix", text: "Its prefixes, separated by spaces (2001:db8::/32)?", list: &a.Prefixes},
 		{flag: "cgnat", text: "Which of them are shared by many lines (carrier-grade NAT)?", list: &a.CGNAT},
 		{flag: "shadowserver-tlp", text: "How far may Shadowserver's reports travel (red, amber+strict, amber, green, clear)?", one: &a.Shadowserver},
+		{flag: "shadowserver-key-file", text: "Which file holds your key of Shadowserver's reports API, if you have one?", one: &a.KeyFile},
+		{flag: "shadowserver-secret-file", text: "Which file holds the secret that came with it?", one: &a.SecretFile, after: &a.KeyFile},
+		{flag: "shadowserver-mode", text: "Does Shadowserver send you all that it saw each day, or on weekdays what is new since Sunday (full, delta)?", one: &a.Mode, after: &a.KeyFile},
 	} {
-		if cmd.Flags().Changed(q.flag) {
+		if cmd.Flags().Changed(q.flag) || q.after != nil && *q.after == "" {
 			continue
 		}
 		fallback := ""
@@ -168,6 +179,20 @@ func (a *answers) check() error {
 		errs = append(errs, err)
 	}
 	a.Shadowserver = tlp.String()
+	for _, p := range []*string{&a.KeyFile, &a.SecretFile} {
+		if *p == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*p) // in the config, a relative path starts at the config's own folder
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", report.Printable(*p), err))
+			continue
+		}
+		*p = abs
+	}
+	if a.Mode != intake.ModeFull && a.Mode != intake.ModeDelta {
+		errs = append(errs, fmt.Errorf("--shadowserver-mode %q is no mode: write full, or delta if you asked Shadowserver for that", a.Mode))
+	}
 	if a.Listen != "off" {
 		if err := app.CheckAddr(a.Listen); err != nil {
 			errs = append(errs, fmt.Errorf("--listen %w, or off", err))
@@ -267,6 +292,25 @@ intake:
     # - name: north-abuse
     #   formats: [xarf]
     #   tlp: amber
+{{- if .KeyFile}}
+  # Shadowserver's reports API is asked for new reports once an hour. Nobody but the node's user may read the two files.
+  shadowserver:
+    key_file: {{quote .KeyFile}}
+    secret_file: {{quote .SecretFile}}
+    # full: each day all that was seen. delta: on weekdays only what is new since Sunday.
+    mode: {{.Mode}}
+    # Types that come in the other mode:
+    # modes: {device_id: full}
+{{- else}}
+  # Shadowserver's reports API, which gives what comes by mail otherwise: docs/connect-shadowserver.md.
+  # shadowserver:
+  #   key_file: keys/shadowserver-key
+  #   secret_file: keys/shadowserver-secret
+  #   mode: full # or delta, if you asked Shadowserver for that
+{{- end}}
+  # Public lists that are fetched: docs/connect-a-feed.md.
+  # feeds:
+  #   - name: spamhaus-drop
   # A file that is put into the folder drop, beside this file, is a report.
   # POST /api/v1/reports takes reports from whoever has a token. Make one:
   #   token=$(openssl rand -hex 32); printf %s "$token" | sha256sum
@@ -274,7 +318,15 @@ intake:
   #   tokens:
   #     - name: north-abuse
   #       sha256: ...
-
+{{if eq .Mode "delta"}}
+# In delta mode, what lasts is shown once a week, up to eight days apart.
+incident:
+  recurrence:
+    default: 192h
+{{- if not .KeyFile}}
+  weekly: ['shadowserver/*']
+{{- end}}
+{{end}}
 # How long each class of data is kept.
 retention:
   originals: 720h  # the bytes of a report as received; a replay is possible until then

@@ -185,6 +185,8 @@ type summary struct {
 	Events     int64 `json:"events"`
 	Repeats    int64 `json:"repeats"`
 	Rejected   int64 `json:"rejected"`
+	Waiting    int64 `json:"waiting"`
+	SetAside   int64 `json:"set_aside"`
 }
 
 func (r result) summary(t *testing.T) summary {

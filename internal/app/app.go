@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -75,6 +76,7 @@ func (a *App) build(ctx context.Context) error {
 	if a.networks, err = network.New(a.cfg.Network, a.log, a.metrics); err != nil { //nolint:contextcheck // tables are read in a second, and nothing works without them
 		return fmt.Errorf("read address tables: %w", err)
 	}
+	a.cfg.Incident.Weekly = slices.Concat(a.cfg.Incident.Weekly, a.cfg.Intake.Shadowserver.Delta())
 	if a.store, err = store.Open(ctx, a.cfg.Store, a.data.Sub("db"), a.cfg.Incident); err != nil {
 		return err
 	}
@@ -86,8 +88,7 @@ func (a *App) build(ctx context.Context) error {
 		Networks: func() desk.Networks { return a.networks.Cursor() },
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
-	a.openDoor()
-	if err := a.openAPI(); err != nil {
+	if err := errors.Join(a.openDoor(), a.openAPI()); err != nil {
 		return err
 	}
 	a.registerLag(ctx)
@@ -152,8 +153,10 @@ func (a *App) work(ctx context.Context, it stream.Item) error {
 func (a *App) workItem(ctx context.Context, it stream.Item) (desk.Result, error) {
 	var res desk.Result
 	err := intake.Guard(a.log, func() error {
-		var err error
-		res, err = a.desk.Work(ctx, it.Report, it.Generation)
+		err := a.noteLinks(ctx, it)
+		if err == nil {
+			res, err = a.desk.Work(ctx, it.Report, it.Generation)
+		}
 		return err
 	})
 	switch {

@@ -6,12 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tocsin/internal/api"
 	"tocsin/internal/formats"
+	"tocsin/internal/formats/list"
 	"tocsin/internal/incident"
 	"tocsin/internal/intake"
+	"tocsin/internal/intake/feed"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -88,7 +91,8 @@ func Parse(text []byte, path string) (Config, error) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
 	}
 	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
-	for _, p := range []*string{&cfg.Intake.Folder.Path, &cfg.Stream.Credentials, &cfg.Stream.CA} {
+	cfg.Intake = cfg.Intake.Rebase(filepath.Dir(path))
+	for _, p := range []*string{&cfg.Stream.Credentials, &cfg.Stream.CA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
 		}
@@ -112,7 +116,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
 	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
-		c.Store.Validate(), c.Stream.Validate(), c.API.Validate(), c.apart())
+		c.checkFeeds(), c.Store.Validate(), c.Stream.Validate(), c.API.Validate(), c.apart())
 	return errors.Join(errs...)
 }
 
@@ -131,7 +135,24 @@ func (c *Config) apart() error {
 }
 
 // Warnings says, a sentence each, what in a valid config will hardly do what was meant.
-func (c *Config) Warnings() []string { return c.Network.Warnings() }
+func (c *Config) Warnings() []string {
+	all := c.Network.Warnings()
+	weekly := slices.Concat(c.Incident.Weekly, c.Intake.Shadowserver.Delta())
+	if span := 8 * day; len(weekly) > 0 && c.Incident.Window(report.Kind{}) < span {
+		all = append(all, "feeds in delta mode show what lasts once a week, up to eight days apart, and incident.recurrence is "+
+			"shorter, so each week would begin new incidents: write default: 192h below incident.recurrence")
+	}
+	return all
+}
+
+// checkFeeds holds the feeds to the lists that there are, the config's own among them.
+func (c *Config) checkFeeds() error {
+	lists, err := list.New(c.Formats.Lists)
+	if err != nil {
+		return nil //nolint:nilerr // formats.lists says so itself
+	}
+	return feed.Check(c.Intake.Feeds, lists, formatNames(formats.Tables{}))
+}
 
 // DropFolder is where files are dropped for a running node: as the config says, else the folder drop in the data
 // directory.

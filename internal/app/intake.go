@@ -2,18 +2,26 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/internal/intake"
+	"tocsin/internal/intake/feed"
+	"tocsin/internal/intake/fetch"
 	"tocsin/internal/intake/folder"
 	"tocsin/internal/intake/http"
+	"tocsin/internal/intake/links"
+	"tocsin/internal/intake/mail"
+	"tocsin/internal/intake/shadowserver"
 	"tocsin/internal/report"
 	"tocsin/internal/stream"
 )
@@ -24,12 +32,33 @@ type channels struct {
 	door   *intake.Door
 	folder *folder.Folder
 	http   *http.Handler
+	mail   *mail.Desk // what the mail channels hand their mails to
+
+	fetch        *fetch.Client
+	shadowserver *shadowserver.Puller // nil: not asked
+	feeds        []*feed.Feed
+	links        *links.Follower // nil: none is followed
+	searching    chan struct{}   // one for each mail that may be searched for links at once
 }
 
-// openDoor makes what every channel and the import hand their documents to.
-func (a *App) openDoor() {
-	sources := intake.NewSources(a.cfg.Intake.Sources)
+// openDoor makes what every channel and the import hand their documents to, and what notes the links in them.
+func (a *App) openDoor() error {
+	cfg := a.cfg.Intake.WithDefaults()
+	sources := intake.NewSources(cfg.Sources)
 	a.channels.door = intake.NewDoor(sources, clocked{a.stream, a.now}, a.detect, a.log)
+	a.channels.mail = mail.New(cfg.Mail, a.channels.door, net.DefaultResolver, a.log)
+	var err error
+	a.channels.fetch, err = fetch.New(fetch.Options{
+		Agent: fetch.Agent(buildVersion(), cfg.Contact), Spool: filepath.Join(a.data.Sub("spool"), "fetch"), Metrics: a.metrics,
+	})
+	if err != nil {
+		return fmt.Errorf("make the folder for what is fetched: %w", err)
+	}
+	if len(cfg.Links.Hosts) > 0 {
+		a.channels.links = links.New(cfg.Links, a.channels.fetch, a.channels.door, a.store, a.log)
+		a.channels.searching = make(chan struct{}, 2)
+	}
+	return nil
 }
 
 // openIntake builds the channels of a node that runs.
@@ -46,13 +75,65 @@ func (a *App) openIntake() error {
 	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
 	}
+	return a.openPulls(cfg)
+}
+
+// openPulls builds the channels that ask others.
+func (a *App) openPulls(cfg intake.Config) error {
+	var err error
+	if cfg.Shadowserver.On() {
+		a.channels.shadowserver, err = shadowserver.New(cfg.Shadowserver, a.channels.fetch, a.channels.door, a.store, a.log)
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range cfg.Feeds {
+		f, err := feed.New(feed.Complete(c, a.formats.Lists), a.channels.fetch, a.channels.door, a.store, a.log)
+		if err != nil {
+			return err
+		}
+		a.channels.feeds = append(a.channels.feeds, f)
+	}
 	return nil
+}
+
+// noteLinks notes the links in a report that are to be followed, before the report is worked: then no end of this program
+// loses one.
+func (a *App) noteLinks(ctx context.Context, it stream.Item) error {
+	if a.channels.links == nil || it.Generation > 0 || it.Report.Channel == intake.ChannelLink {
+		return nil
+	}
+	select {
+	case a.channels.searching <- struct{}{}:
+		defer func() { <-a.channels.searching }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	r, err := a.stream.Original(ctx, it.Report.ID)
+	if err == nil {
+		defer r.Close()
+		all := a.formats.Links(report.Document{Reader: r, Name: it.Report.Name, Received: it.Report.ReceivedAt}, a.limits())
+		err = a.channels.links.Note(ctx, it.Report, all, a.now())
+	}
+	if errors.Is(err, stream.ErrNotFound) || errors.Is(err, stream.ErrDamaged) {
+		return nil // the work that follows says so
+	}
+	return err
 }
 
 // runIntake starts every channel.
 func (a *App) runIntake(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return a.channels.folder.Run(ctx) })
 	g.Go(func() error { return a.serve(ctx) })
+	if a.channels.shadowserver != nil {
+		g.Go(func() error { return a.channels.shadowserver.Run(ctx) })
+	}
+	for _, f := range a.channels.feeds {
+		g.Go(func() error { return f.Run(ctx) })
+	}
+	if a.channels.links != nil {
+		g.Go(func() error { return a.channels.links.Run(ctx) })
+	}
 	g.Go(func() error { return a.every(ctx, labelReminder, "labels", a.remindLabels) })
 }
 
@@ -77,4 +158,18 @@ func (a *App) remindLabels(context.Context, time.Time) error {
 			slog.String("source", u.Reporter), slog.Int("reports", u.Reports))
 	}
 	return nil
+}
+
+// buildVersion is what the build says of itself: the tag, or the commit.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return info.Main.Version
 }

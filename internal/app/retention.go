@@ -79,6 +79,9 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if _, err := a.store.DeleteFetched(ctx, now.Add(-r.Reports), now); err != nil {
+		return err
+	}
 	if _, err := a.stream.Forget(ctx, now.Add(-r.Reports)); err != nil {
 		return err
 	}

@@ -22,6 +22,13 @@ type Config struct {
 	// whose recurrence is shorter, that counts instead.
 	Quiet time.Duration `yaml:"quiet"`
 
+	// Weekly are feeds that show all they see once a week only, and in between what is new, such as Shadowserver's in delta
+	// mode (intake.shadowserver.mode adds those). That one of them has not shown something counts as a sign seven days
+	// later than usual. A feed is written as FORMAT/FEED, such as shadowserver/scan_telnet; a * at the end stands for
+	// anything, and a ! before it takes feeds out. Let recurrence be 192h or more for what such feeds show: between two
+	// sightings of something that lasts there are up to eight days.
+	Weekly []string `yaml:"weekly"`
+
 	// Silence is how long after the last delivery of its feed about its network an incident is closed with the outcome
 	// "unknown", or "not-ours" outside the partnership, when the feed has not shown it to be gone by then. It counts from
 	// when the feed's last report came in, however old the events are, so that an archive can be imported.
@@ -57,6 +64,27 @@ func (c *Config) Window(k report.Kind) time.Duration {
 // QuietAfter returns how far the watermark has to pass the last sighting of a kind before it counts as quiet.
 func (c *Config) QuietAfter(k report.Kind) time.Duration { return min(c.Quiet, c.Window(k)) }
 
+// week is how long a feed may take to show everything again.
+const week = 7 * day
+
+// shown is how far a feed has shown everything, given its newest event.
+func (c *Config) shown(feed string, newest time.Time) time.Time {
+	weekly := false
+	for _, w := range c.Weekly {
+		name, out := strings.CutPrefix(w, "!")
+		if begin, any := strings.CutSuffix(name, "*"); name == feed || any && strings.HasPrefix(feed, begin) {
+			weekly = !out
+			if out { // the exception goes before the rule, wherever it stands
+				return newest
+			}
+		}
+	}
+	if weekly && !newest.IsZero() {
+		return newest.Add(-week)
+	}
+	return newest
+}
+
 // Validate reports every broken rule at once.
 func (c *Config) Validate() error {
 	var errs []error
@@ -73,6 +101,11 @@ func (c *Config) Validate() error {
 		}
 		if w < time.Minute || w > 366*day {
 			bad("incident.recurrence."+name, "%s is not between 1m and 8784h", w)
+		}
+	}
+	for _, f := range c.Weekly {
+		if format, feed, ok := strings.Cut(strings.TrimPrefix(f, "!"), "/"); !ok || format == "" || feed == "" {
+			bad("incident.weekly", "%q is no feed: write FORMAT/FEED, such as shadowserver/scan_telnet, or shadowserver/*", f)
 		}
 	}
 	for _, d := range []struct {

@@ -188,6 +188,40 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestJudgeWeekly holds that what a feed in delta mode does not show counts a week later, and so for no other feed.
+func TestJudgeWeekly(t *testing.T) {
+	seen := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		weekly []string
+		feeds  []string
+		moved  time.Duration
+		want   incident.State
+	}{
+		{nil, []string{"shadowserver/scan_telnet"}, 4 * day, "quiet"},
+		{[]string{"shadowserver/*"}, []string{"shadowserver/scan_telnet"}, 4 * day, "open"},
+		{[]string{"shadowserver/scan_telnet"}, []string{"shadowserver/scan_telnet"}, 10 * day, "open"},
+		{[]string{"shadowserver/scan_telnet"}, []string{"shadowserver/scan_telnet"}, 10*day + 1, "quiet"},
+		{[]string{"shadowserver/*"}, []string{"shadowserver/scan_telnet"}, 21 * day, "quiet"},
+		{[]string{"shadowserver/*"}, []string{"shadowserver/scan_telnet"}, 21*day + 1, "closed"},
+		{[]string{"!shadowserver/scan_telnet", "shadowserver/*"}, []string{"shadowserver/scan_telnet"}, 4 * day, "quiet"},
+		{[]string{"shadowserver/*", "!shadowserver/scan_telnet"}, []string{"shadowserver/scan_telnet"}, 4 * day, "quiet"},
+		{[]string{"shadowserver/scan"}, []string{"shadowserver/scan_telnet"}, 4 * day, "quiet"},
+		{[]string{"shadowserver/*"}, []string{"shadowserver/scan_telnet", "list/ours"}, 4 * day, "quiet"}, // the other shows all each day
+	} {
+		cfg := incident.Defaults()
+		cfg.Weekly = c.weekly
+		in := &incident.Incident{Party: "own", Kind: telnet, State: "open", LastSeen: seen, Feeds: c.feeds}
+		marks := incident.Watermarks{}
+		for _, f := range c.feeds {
+			marks[incident.Watermark{Feed: f, Network: "own"}] = incident.Mark{Newest: seen.Add(c.moved), Delivered: seen.Add(c.moved)}
+		}
+		if got := cfg.Judge(in, marks, false, seen.Add(c.moved)); got.State != c.want {
+			t.Errorf("%v, %s later: %s, want %s", c.weekly, c.moved, got.State, c.want)
+		}
+	}
+}
+
 // TestJudgeByDeliveries holds what may end an incident, whatever its feeds have delivered: events that show its end, or
 // the silence of its feeds, counted from their last delivery.
 func TestJudgeByDeliveries(t *testing.T) {

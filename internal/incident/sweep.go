@@ -43,8 +43,8 @@ func (c *Config) Judge(in *Incident, marks Watermarks, told bool, now time.Time)
 	network := Network(in.Party)
 	for _, f := range in.Feeds {
 		m := marks[Watermark{f, network}]
-		if m.Newest.After(alive.Newest) {
-			alive.Newest = m.Newest
+		if newest := c.shown(f, m.Newest); newest.After(alive.Newest) {
+			alive.Newest = newest
 		}
 		if m.Delivered.After(alive.Delivered) {
 			alive.Delivered = m.Delivered

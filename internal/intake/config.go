@@ -16,10 +16,21 @@ import (
 type Config struct {
 	// Sources are those who send reports, and how far what they send may travel.
 	Sources []Source `yaml:"sources"`
+	// Mail says which mail servers are believed about who sent a mail.
+	Mail Mail `yaml:"mail"`
 	// Folder is the drop folder: a file that is put there is a report.
 	Folder Folder `yaml:"folder"`
 	// HTTP is POST /api/v1/reports.
 	HTTP HTTP `yaml:"http"`
+	// Shadowserver is the reports API of the Shadowserver Foundation.
+	Shadowserver Shadowserver `yaml:"shadowserver"`
+	// Feeds are lists that are fetched from time to time.
+	Feeds []Feed `yaml:"feeds"`
+	// Links says which links in mails are followed.
+	Links Links `yaml:"links"`
+	// Contact is how those whose servers this node asks can reach you: a mail address or a page. It stands in each request
+	// that the node makes. Some makers of lists ask for it.
+	Contact string `yaml:"contact"`
 }
 
 // Source is one who sends reports. A document is a source's when its folder or token says so; else when it is of one
@@ -33,10 +44,25 @@ type Source struct {
 	TLP *report.TLP `yaml:"tlp"`
 	// Formats whose documents are its, where nothing else says whose they are. list is every list, list/NAME one.
 	Formats []string `yaml:"formats"`
-	// Channel limits formats to one channel: folder, import or http. Empty: any.
+	// From are the addresses and domains (those below them included) whose mails are its. A mail counts only when a DKIM
+	// signature of the author's own domain proves that it is his; see docs/mail-authenticity.md.
+	From []string `yaml:"from"`
+	// Unsigned takes its mails without a signature too. Then anybody who knows one of its addresses can speak for it: for
+	// senders who do not sign, and whose reports harm nobody when they are forged. A mail whose signature is wrong is
+	// never its.
+	Unsigned bool `yaml:"unsigned"`
+	// Channel limits formats to one channel: folder, import, http, shadowserver, feed or link. Empty: any.
 	Channel string `yaml:"channel"`
 	// Folder below the drop folder in which its files lie. Empty: the folder with its name.
 	Folder string `yaml:"folder"`
+}
+
+// Mail is what the mail channels share.
+type Mail struct {
+	// TrustedAuthserv are the names by which your own mail servers sign what they found out about a mail (the first word
+	// of Authentication-Results). Their word counts where a signature is broken on its way to us, as by a list. Such a
+	// server must remove fields with its name from mails that come from outside.
+	TrustedAuthserv []string `yaml:"trusted_authserv"`
 }
 
 // Folder is the drop folder's config.
@@ -95,6 +121,11 @@ func (c Config) WithDefaults() Config {
 	set(&c.Folder.Scan, 30*time.Second)
 	set(&c.HTTP.MaxBytes, 2<<30)
 	set(&c.HTTP.MaxUploads, 32)
+	c.Shadowserver, c.Links = c.Shadowserver.withDefaults(), c.Links.withDefaults()
+	c.Feeds = slices.Clone(c.Feeds)
+	for i := range c.Feeds {
+		c.Feeds[i] = c.Feeds[i].withDefaults()
+	}
 	return c
 }
 
@@ -116,6 +147,13 @@ func (c Config) Validate(formats ...string) error {
 	}
 	c.validateSources(bad, formats)
 	c.validateTokens(bad)
+	c.validateAuthors(bad)
+	c.Shadowserver.validate(bad)
+	c.validateFeeds(bad)
+	c.Links.validate(bad)
+	if c.Contact != report.CleanName(c.Contact) || strings.ContainsAny(c.Contact, "()\\") {
+		bad("intake.contact", "%q cannot stand in a request: write a mail address or the address of a page", c.Contact)
+	}
 	if c.Folder.KeepDays < 0 {
 		bad("intake.folder.keep_days", "%d days cannot be kept: write 1 or more, or delete: true", c.Folder.KeepDays)
 	}
@@ -167,6 +205,36 @@ func (c Config) validateSources(bad func(field, format string, args ...any), for
 	}
 }
 
+// validateAuthors checks who writes mails, and who is believed about it.
+func (c Config) validateAuthors(bad func(field, format string, args ...any)) {
+	owner := map[string]string{}
+	for i, s := range c.Sources {
+		at := fmt.Sprintf("intake.sources[%d]", i)
+		for _, f := range s.From {
+			f = strings.ToLower(f)
+			if !authorRule.MatchString(f) {
+				bad(at+".from", "%q is neither an address nor a domain: write reports@example.net or example.net", f)
+			} else if was, ok := owner[f]; ok {
+				bad(at+".from", "%s is %s's already", f, was)
+			}
+			owner[f] = s.Name
+		}
+		if s.Unsigned && len(s.From) == 0 {
+			bad(at+".unsigned", "it concerns the addresses in from: name them, or leave it out")
+		}
+	}
+	for _, id := range c.Mail.TrustedAuthserv {
+		if !authservRule.MatchString(id) {
+			bad("intake.mail.trusted_authserv", "%q is no name of a mail server: write it as it stands in Authentication-Results", id)
+		}
+	}
+}
+
+// authorRule: an address, or a domain in ASCII (xn-- where it is not).
+var authorRule = regexp.MustCompile(`^([^@\s"<>(),;:]+@)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+
+var authservRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$`)
+
 func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	names, sums := map[string]bool{}, map[string]bool{}
 	for i, t := range c.HTTP.Tokens {
@@ -190,13 +258,19 @@ func (c Config) validateTokens(bad func(field, format string, args ...any)) {
 	}
 }
 
-func channels() []string { return []string{ChannelFolder, ChannelImport, ChannelHTTP} }
+func channels() []string {
+	return []string{ChannelFolder, ChannelImport, ChannelHTTP, ChannelShadowserver, ChannelFeed, ChannelLink}
+}
 
 // The channels.
 const (
 	ChannelFolder = "folder" // the drop folder
 	ChannelImport = "import" // tocsin import
 	ChannelHTTP   = "http"   // POST /api/v1/reports
+
+	ChannelShadowserver = "shadowserver" // Shadowserver's reports API
+	ChannelFeed         = "feed"         // lists that are fetched
+	ChannelLink         = "link"         // what a link in a mail leads to
 )
 
 func (s Source) folder() string {

@@ -36,6 +36,10 @@ type Delivery struct {
 	ReceivedAt time.Time // zero: now
 	Exercise   bool      // made for a drill
 
+	// Otherwise is the reporter where nothing above says who sent it. The format then speaks only for a source that has
+	// it on this channel by name: whoever sends a mail chooses its format.
+	Otherwise string
+
 	Authenticity report.Authenticity // what the channel found out about who sent it
 	Signer       string              // see report.Report
 	Identity     [32]byte            // see report.Report
@@ -93,6 +97,9 @@ func (d *Door) origin(del Delivery, r io.ReadSeeker) (Origin, error) {
 	if from, ok := d.sources.folder(del.Folder); ok {
 		return from, nil
 	}
+	if del.Otherwise != "" && !d.sources.onChannel(del.Channel) {
+		return d.sources.Named(del.Otherwise), nil
+	}
 	format := del.Format
 	if format == "" {
 		// A document on which detection breaks is accepted like any other: it is the work that quarantines it.
@@ -102,6 +109,9 @@ func (d *Door) origin(del Delivery, r io.ReadSeeker) (Origin, error) {
 		if _, err := r.Seek(0, io.SeekStart); err != nil {
 			return Origin{}, fmt.Errorf("read the document a second time: %w", err)
 		}
+	}
+	if del.Otherwise != "" {
+		return d.sources.ofChannel(del.Channel, format, del.Otherwise), nil
 	}
 	return d.sources.OfFormat(del.Channel, format), nil
 }

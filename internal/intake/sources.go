@@ -87,6 +87,45 @@ func (s *Sources) OfFormat(channel, format string) Origin {
 	return s.Named(format)
 }
 
+// ofChannel is the origin of a document whose format speaks only for a source that names this channel.
+func (s *Sources) ofChannel(channel, format, otherwise string) Origin {
+	family, _, _ := strings.Cut(format, "/")
+	for _, src := range s.list {
+		if src.Channel == channel && format != "" && (slices.Contains(src.Formats, format) || slices.Contains(src.Formats, family)) {
+			return s.Named(src.Name)
+		}
+	}
+	return s.Named(otherwise)
+}
+
+// onChannel reports whether a source names this channel.
+func (s *Sources) onChannel(channel string) bool {
+	return slices.ContainsFunc(s.list, func(src Source) bool { return src.Channel == channel })
+}
+
+// OfAuthor returns the source whose mails come from this address, in lower case: the one that names the address, else
+// the one that names its domain or a domain above it, the nearest first. Whether the author is who he says is the
+// caller's to know.
+func (s *Sources) OfAuthor(address string) (Source, bool) {
+	domain := address[strings.LastIndexByte(address, '@')+1:]
+	for name := address; name != ""; {
+		for _, src := range s.list {
+			if slices.ContainsFunc(src.From, func(f string) bool { return strings.EqualFold(f, name) }) {
+				return src, true
+			}
+		}
+		if name == "shadowserver.org" && s.byName["shadowserver"].From == nil {
+			return Source{Name: "shadowserver"}, true
+		}
+		if name == address {
+			name = domain
+			continue
+		}
+		_, name, _ = strings.Cut(name, ".")
+	}
+	return Source{}, false
+}
+
 // folder is the origin of what lies in this folder below the drop folder, if it is a source's.
 func (s *Sources) folder(name string) (Origin, bool) {
 	src, ok := s.byFolder[name]

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tocsin/internal/desk"
+	"tocsin/internal/intake"
 	"tocsin/internal/report"
 )
 
@@ -17,11 +18,11 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 	var k desk.Known
 	var id []byte
 	var state string
-	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ?`)) //nolint:sqlclosecheck // closed with the database
+	stmt, err := db.reads.prepared(ctx, db.read, db.dialect.sql(`SELECT id, state FROM reports WHERE sha256 = ? AND reporter = ? AND named = ? AND statement = ?`)) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return k, fmt.Errorf("ask for report %s: %w", rep.ID, err)
 	}
-	err = stmt.QueryRowContext(ctx, rep.SHA256[:], rep.Reporter, rep.Format).Scan(&id, &state)
+	err = stmt.QueryRowContext(ctx, rep.SHA256[:], rep.Reporter, rep.Format, statement(rep)).Scan(&id, &state)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return k, nil
@@ -41,6 +42,15 @@ func (db *DB) Known(ctx context.Context, rep *report.Report, generation int) (de
 		}
 	}
 	return k, nil
+}
+
+// statement tells apart the reports that are one list which has not changed: it says each time that what stands on it
+// holds, so they are no duplicates (internal/intake/feed). All other reports with the same bytes are.
+func statement(rep *report.Report) []byte {
+	if rep.Channel != intake.ChannelFeed {
+		return []byte{}
+	}
+	return rep.Identity[:]
 }
 
 func (db *DB) doneRows(ctx context.Context, id report.ID, generation int) (map[int]int64, error) {
@@ -110,13 +120,13 @@ func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) ite
 
 const insertReport = `INSERT INTO reports
 	(id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise, authenticity, signer,
-	 generation, documents, events, repeats, refused)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
+	 statement, generation, documents, events, repeats, refused)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
 
 func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
 	r := &c.Report
 	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
-		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer)
+		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, statement(r))
 	if err != nil {
 		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}

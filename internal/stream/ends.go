@@ -91,11 +91,10 @@ func (e *ends) flush(ctx context.Context, wait time.Duration) error {
 
 // take is one round; one caller at a time.
 func (e *ends) take(ctx context.Context, wait time.Duration) error {
-	info, err := e.s.work.Info(ctx)
+	first, err := e.first(ctx)
 	if err != nil {
 		return fmt.Errorf("look at the queue: %w", err)
 	}
-	first := info.State.FirstSeq // nothing is open below
 	e.mu.Lock()
 	var run, old []jetstream.Msg
 	for seq := first; ; seq++ {
@@ -127,4 +126,28 @@ func (e *ends) take(ctx context.Context, wait time.Duration) error {
 		errs = append(errs, m.Ack())
 	}
 	return errors.Join(errs...)
+}
+
+// first is the number of the first item that is open or was worked: nothing is open below. What the server says may be
+// lower (see overtaken), so where that is none of ours it is asked for the item itself.
+func (e *ends) first(ctx context.Context) (uint64, error) {
+	info, err := e.s.work.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	first := info.State.FirstSeq
+	e.mu.Lock()
+	_, ours := e.worked[first]
+	e.mu.Unlock()
+	if ours || info.State.Msgs == 0 {
+		return first, nil
+	}
+	m, err := e.s.work.GetMsg(ctx, first, jetstream.WithGetMsgSubject(e.s.cfg.Name+".work.*"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return first, nil // it went meanwhile
+	}
+	if err != nil {
+		return 0, err
+	}
+	return m.Sequence, nil
 }

@@ -3,6 +3,7 @@ package stream_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -119,4 +120,65 @@ func TestAcceptTogether(t *testing.T) {
 	if got := drain(t, s); len(got) != kinds {
 		t.Errorf("%d items for %d reports", len(got), kinds)
 	}
+}
+
+// TestRunBelowNothing takes a run off below items that are gone already, which makes the server count anew: nobody is
+// told of a fault, and the queue goes on.
+func TestRunBelowNothing(t *testing.T) {
+	var log bytes.Buffer
+	s, err := stream.Open(t.Context(), stream.Config{}, t.TempDir(), slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.SetPatience(time.Hour)
+	for round := range uint64(3) {
+		for i := range uint64(12) {
+			rep, _, err := s.Accept(t.Context(), from("a"), bytes.NewReader(body(100, round*12+i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i >= 10 {
+				s.Withdraw(t, rep.ID)
+			}
+		}
+		workInOneRun(t, s, 10)
+		if open, _, err := s.Lag(t.Context()); err != nil || open != 0 {
+			t.Fatalf("round %d: %d items are open, %v", round, open, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log says\n%s", &log)
+	}
+}
+
+// workInOneRun works n items, of which the oldest ends last.
+func workInOneRun(t *testing.T, s *stream.Stream, n int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	free := make(chan struct{})
+	var handed, ended atomic.Int64
+	var workers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() {
+			if err := s.Work(ctx, func(context.Context, stream.Item) error {
+				if handed.Add(1) == 1 {
+					<-free
+				}
+				if ended.Add(1) == int64(n)-1 {
+					close(free)
+				}
+				if ended.Load() == int64(n) {
+					defer cancel()
+				}
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	workers.Wait()
 }

@@ -107,12 +107,17 @@ func (l *natsLog) warn(f string, v []any) {
 	}
 }
 
-// overtaken reports whether the server says that taking an item back (withdraw) met the handing out of another: what it
-// wanted to note of its consumer was older than what is there, or torn. It notes the whole anew with the next answer,
-// and what a crash before loses of it is that items are handed out once more.
+// overtaken reports whether the server says what is no fault, and nothing that anybody can do something about:
+//
+//   - Taking worked items off met the handing out of others: what it wanted to note of its consumer was older than what
+//     is there, or torn. It notes the whole anew with the next answer, and what a crash before loses of it is that items
+//     are handed out once more.
+//   - A run of items was taken off and all above it were gone already: it then compares the number of the first item
+//     with that of a block that it has not moved on, and counts anew (nats-server 2.15, fileStore.compactLocked).
 func overtaken(t string) bool {
 	return strings.Contains(t, "error on write store state from purge") &&
-		(strings.HasSuffix(t, "old update ignored") || strings.Contains(t, "bad pending entry"))
+		(strings.HasSuffix(t, "old update ignored") || strings.Contains(t, "bad pending entry")) ||
+		strings.HasSuffix(t, "Stream state encountered internal inconsistency on write")
 }
 
 func text(f string, v []any) string { return strings.TrimSpace(fmt.Sprintf(f, v...)) }

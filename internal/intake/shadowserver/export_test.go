@@ -1,0 +1,6 @@
+package shadowserver
+
+import "time"
+
+// SetPace changes the pause between requests.
+func (p *Puller) SetPace(d time.Duration) { p.api.pace = d }
