@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/url"
 	"time"
 
 	"tocsin/internal/desk"
@@ -61,15 +60,14 @@ func (a *API) block(ctx context.Context, in *struct {
 	return out, nil
 }
 
+// unblock has the sender in its body, because paths stand in the logs of proxies.
 func (a *API) unblock(ctx context.Context, in *struct {
-	Sender string `path:"sender" doc:"as the list writes it"`
+	Body struct {
+		Sender string `json:"sender" doc:"as the list writes it"`
+	}
 },
 ) (*struct{}, error) {
-	sender := in.Sender
-	if s, err := url.PathUnescape(sender); err == nil {
-		sender = s
-	}
-	if err := a.rooms.Blocks.Unblock(ctx, sender); err != nil {
+	if err := a.rooms.Blocks.Unblock(ctx, in.Body.Sender); err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	a.log.InfoContext(ctx, "a block was taken back", "by", who(ctx))

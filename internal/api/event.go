@@ -30,6 +30,7 @@ type eventInput struct {
 
 type subjectInput struct {
 	Addr   string `json:"addr,omitempty"`
+	Prefix string `json:"prefix,omitempty" doc:"a whole network, where it is not about one address"`
 	Port   uint16 `json:"port,omitempty" maximum:"65535"`
 	Proto  string `json:"proto,omitempty"`
 	Domain string `json:"domain,omitempty"`
@@ -81,6 +82,11 @@ func (in *eventInput) event(where string) (report.Event, error) {
 	addr("subject.addr", in.Subject.Addr, &e.Subject.Addr)
 	addr("target.addr", in.Target.Addr, &e.Target.Addr)
 	var err error
+	if in.Subject.Prefix != "" {
+		if e.Subject.Prefix, err = report.ParsePrefix(in.Subject.Prefix); err != nil {
+			bad("subject.prefix", err)
+		}
+	}
 	if in.From != "" { // else the event's own rules say that it has none
 		if e.From, err = instant(in.From); err != nil {
 			bad("from", err)

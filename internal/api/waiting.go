@@ -118,10 +118,10 @@ func (a *API) register() {
 	again.DefaultStatus = http.StatusAccepted
 	again.Errors = append(again.Errors, http.StatusGone)
 	huma.Register(a.huma, again, a.readAgain)
-	huma.Register(a.huma, add("draw-up-answer", http.MethodGet, "/waiting/{id}/answers/{template}", "Draw up an answer; nothing is sent"), a.answer)
+	huma.Register(a.huma, add("draw-up-answer", http.MethodPost, "/waiting/{id}/answers/{template}", "Draw up an answer; nothing is sent"), a.answer)
 	huma.Register(a.huma, add("list-blocked", http.MethodGet, "/blocked", "Authors of whom nothing more is wanted"), a.blocked)
 	huma.Register(a.huma, add("block", http.MethodPost, "/blocked", "Want nothing more from an author"), a.block)
-	huma.Register(a.huma, add("unblock", http.MethodDelete, "/blocked/{sender}", "Take a block back"), a.unblock)
+	huma.Register(a.huma, add("unblock", http.MethodPost, "/blocked/remove", "Take a block back"), a.unblock)
 }
 
 func (a *API) list(state report.State) func(context.Context, *pageInput) (*page, error) {
@@ -321,10 +321,13 @@ func (a *API) readAgain(ctx context.Context, in *PathID) (*struct{}, error) {
 
 type answerOutput struct{ Body answer }
 
+// answer has the address in its body, because queries stand in the logs of proxies.
 func (a *API) answer(ctx context.Context, in *struct {
 	PathID
 	Template string `path:"template" doc:"a name that answers lists"`
-	Addr     string `query:"addr" doc:"the address that it is about; left out, the only one that the mail speaks of"`
+	Body     struct {
+		Addr string `json:"addr,omitempty" doc:"the address that it is about; left out, the only one that the mail speaks of"`
+	}
 },
 ) (*answerOutput, error) {
 	if !slices.ContainsFunc(answerKinds, func(k answerKind) bool { return k.name == in.Template }) {
@@ -338,9 +341,9 @@ func (a *API) answer(ctx context.Context, in *struct {
 		return nil, huma.Error409Conflict("this mail is not to be answered: " + why)
 	}
 	addr := onlyAddress(&o)
-	if in.Addr != "" {
-		if addr, err = report.ParseAddr(in.Addr); err != nil {
-			return nil, huma.Error422UnprocessableEntity(err.Error(), &huma.ErrorDetail{Location: "query.addr", Message: err.Error()})
+	if in.Body.Addr != "" {
+		if addr, err = report.ParseAddr(in.Body.Addr); err != nil {
+			return nil, a.problem(ctx, &report.FieldError{Field: "addr", Rule: err.Error()})
 		}
 	}
 	var holder report.Holder

@@ -98,6 +98,7 @@ func (w Waiting) Merge(ctx context.Context, id, into report.ID, at []time.Time, 
 	if err != nil {
 		return desk.Assigned{}, err
 	}
+	in.ID = into // what was asked for: the same id again is the same request, also when the incident has joined another
 	l := row.Letter()
 	return w.app.desk.Merge(ctx, &l, &in, at, who, w.app.now())
 }

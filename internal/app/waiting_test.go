@@ -261,33 +261,33 @@ func merge(t *testing.T, p *person, done, id string) {
 
 func answers(t *testing.T, p *person, id func(int) string) {
 	t.Helper()
-	got := p.want(200, "GET", "/waiting/"+id(1)+"/answers/port-and-time", nil)
+	got := p.want(200, "POST", "/waiting/"+id(1)+"/answers/port-and-time", map[string]any{})
 	text := got["text"].(string)
 	if got["to"] != "ann@example.net" || got["subject"] != "Re: attack 1" || got["in_reply_to"] != "<1@example.net>" ||
 		!strings.Contains(text, "198.51.100.7") || !strings.Contains(text, id(1)) || strings.Contains(text, "{{") {
 		t.Errorf("%+v", got)
 	}
 	// Two addresses: which of them is meant, a person says.
-	got = p.want(200, "GET", "/waiting/"+id(4)+"/answers/not-ours", nil)
+	got = p.want(200, "POST", "/waiting/"+id(4)+"/answers/not-ours", map[string]any{})
 	if !strings.Contains(got["text"].(string), "[ADDRESS]") {
 		t.Errorf("%s", got["text"])
 	}
-	got = p.want(200, "GET", "/waiting/"+id(4)+"/answers/not-ours?addr=198.51.100.9", nil)
+	got = p.want(200, "POST", "/waiting/"+id(4)+"/answers/not-ours", map[string]any{"addr": "198.51.100.9"})
 	if !strings.Contains(got["text"].(string), "The address 198.51.100.9 is not") {
 		t.Errorf("%s", got["text"])
 	}
-	p.want(422, "GET", "/waiting/"+id(4)+"/answers/not-ours?addr=x", nil)
+	p.want(422, "POST", "/waiting/"+id(4)+"/answers/not-ours", map[string]any{"addr": "x"})
 	for _, a := range []string{"logs", "thanks"} {
-		p.want(200, "GET", "/waiting/"+id(4)+"/answers/"+a, nil)
+		p.want(200, "POST", "/waiting/"+id(4)+"/answers/"+a, map[string]any{})
 	}
-	p.want(404, "GET", "/waiting/"+id(4)+"/answers/nothing", nil)
-	p.want(409, "GET", "/waiting/"+id(2)+"/answers/thanks", nil)
+	p.want(404, "POST", "/waiting/"+id(4)+"/answers/nothing", map[string]any{})
+	p.want(409, "POST", "/waiting/"+id(2)+"/answers/thanks", map[string]any{})
 	no := p.want(200, "GET", "/waiting/"+id(2), nil)
 	if len(no["answers"].([]any)) != 0 || !strings.Contains(no["no_answer"].(string), "takes no answers") {
 		t.Errorf("an answer to nobody: %+v", no)
 	}
 	for _, aside := range items(p.want(200, "GET", "/aside", nil)) {
-		p.want(409, "GET", "/waiting/"+aside["id"].(string)+"/answers/thanks", nil)
+		p.want(409, "POST", "/waiting/"+aside["id"].(string)+"/answers/thanks", map[string]any{})
 	}
 }
 
@@ -318,7 +318,7 @@ func blocks(t *testing.T, p *person) {
 			t.Errorf("%+v", all)
 		}
 	}
-	p.want(204, "DELETE", "/blocked/@sales.example.com", nil)
+	p.want(204, "POST", "/blocked/remove", map[string]any{"sender": "@sales.example.com"})
 	if all := items(p.want(200, "GET", "/blocked", nil)); len(all) != 0 {
 		t.Errorf("%+v", all)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ func (d *Desk) Assign(ctx context.Context, l *Letter, events []report.Event, who
 	networks := d.Networks()
 	b := newBuilder(&d.Incidents)
 	return d.assign(ctx, l, b, events, Assignment{Who: who, At: now}, func(e *report.Event) report.Party {
-		return b.party(networks.Whose(e.Subject.Addr, e.Subject.ASN), e.Subject.ASN)
+		return b.party(holderOf(networks, &e.Subject), e.Subject.ASN)
 	})
 }
 
@@ -158,6 +159,14 @@ func (d *Desk) Merge(ctx context.Context, l *Letter, in *incident.Incident, at [
 func subjectOf(s string) report.Subject {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return report.Subject{Addr: a}
+	}
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return report.Subject{Prefix: p}
+	}
+	if n, ok := strings.CutPrefix(s, "AS"); ok {
+		if asn, err := strconv.ParseUint(n, 10, 32); err == nil {
+			return report.Subject{ASN: uint32(asn)}
+		}
 	}
 	if report.ValidDomain(s) {
 		return report.Subject{Domain: s}

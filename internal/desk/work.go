@@ -169,14 +169,16 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	var holder *report.Holder
-	if e.Subject.Prefix.IsValid() {
-		holder = w.networks.WhosePrefix(e.Subject.Prefix, e.Subject.ASN)
-	} else {
-		holder = w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
-	}
-	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
+	b.add(e, off, b.party(holderOf(w.networks, &e.Subject), e.Subject.ASN), feed)
 	return nil
+}
+
+// holderOf says whose a subject is. The answer is valid until the next question.
+func holderOf(networks Networks, s *report.Subject) *report.Holder {
+	if s.Prefix.IsValid() {
+		return networks.WhosePrefix(s.Prefix, s.ASN)
+	}
+	return networks.Whose(s.Addr, s.ASN)
 }
 
 // takes reports whether a row belongs to this generation: all rows to the first, rows refused before to a replay.

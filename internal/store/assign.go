@@ -88,13 +88,11 @@ func (db *DB) claim(ctx context.Context, tx *sql.Tx, c *desk.Chunk, a *desk.Assi
 	return false, err
 }
 
-// spokenFor reports whether a person has said what a report reports, so that a replay of it, asked for before, has to
-// leave it alone. The write, which changes nothing, waits for whoever is just saying it.
-func (db *DB) spokenFor(ctx context.Context, tx *sql.Tx, c *desk.Chunk) (bool, error) {
-	if c.Generation == 0 {
-		return false, nil
-	}
-	res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET assigned = assigned WHERE id = ? AND assigned = 1`), c.Report.ID[:])
+// spokenFor reports whether a person has said what a report reports, so that a replay of it that was asked for before,
+// and its own work when that is handed out a second time, have to leave it alone. The write, which changes nothing,
+// waits for whoever is just saying it.
+func (db *DB) spokenFor(ctx context.Context, tx *sql.Tx, id report.ID) (bool, error) {
+	res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET assigned = assigned WHERE id = ? AND assigned = 1`), id[:])
 	if err != nil {
 		return false, err
 	}

@@ -95,15 +95,18 @@ func (w *writer) insertChunks(ctx context.Context, chunks []*desk.Chunk) ([]touc
 	var skipped report.ID
 	for i, c := range chunks {
 		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
-			if err := w.insertReport(ctx, c); err != nil {
-				return nil, err
-			}
-			spoken, err := w.db.spokenFor(ctx, w.tx, c)
+			added, err := w.insertReport(ctx, c)
 			if err != nil {
 				return nil, err
 			}
-			if spoken {
-				skipped = c.Report.ID
+			if !added {
+				spoken, err := w.db.spokenFor(ctx, w.tx, c.Report.ID)
+				if err != nil {
+					return nil, err
+				}
+				if spoken {
+					skipped = c.Report.ID
+				}
 			}
 		}
 		if c.Report.ID == skipped {

@@ -123,14 +123,16 @@ const insertReport = `INSERT INTO reports
 	 statement, generation, documents, events, repeats, refused)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING`
 
-func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
+// insertReport stores a report, and says whether it is there for the first time.
+func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) (added bool, err error) {
 	r := &c.Report
-	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
+	res, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
 		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, statement(r))
 	if err != nil {
-		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
+		return false, fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}
-	return nil
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 func number(b bool) int {
@@ -145,10 +147,10 @@ const (
 		events = events + ?, repeats = repeats + ?,
 		refused = CASE WHEN generation = ? THEN refused ELSE 0 END + ?,
 		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`
-	// What a person set aside while it was read again stays there.
+	// What a person set aside stays there, also when it is read again, or when its work is handed out a second time.
 	endReport = `UPDATE reports SET documents = ?,
-		reason = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
-		state = CASE WHEN ? > 0 AND state = 'set-aside' AND ? = 'waiting' THEN state
+		reason = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
+		state = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN state
 			WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
 			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`
 	upsertReading = `INSERT INTO letters (report, reading) VALUES (?, ?)
@@ -186,8 +188,7 @@ func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 		letter = *c.Letter
 	}
 	state := string(letter.State)
-	if _, err := w.end.ExecContext(ctx, c.Documents, c.Generation, state, letter.Reason, c.Generation, state, state, state,
-		c.Report.ID[:]); err != nil {
+	if _, err := w.end.ExecContext(ctx, c.Documents, state, letter.Reason, state, state, state, c.Report.ID[:]); err != nil {
 		return err
 	}
 	if c.Reading != nil {
