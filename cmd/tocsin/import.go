@@ -80,7 +80,7 @@ file, by which Shadowserver's reports are told apart.`,
 			fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
 		}
 		if sum.Waiting+sum.SetAside > 0 && !asJSON {
-			fmt.Fprintf(cmd.OutOrStdout(), "In no format: %s for a person, %d set aside.\n", counted(sum.Waiting, "mail"), sum.SetAside)
+			fmt.Fprintf(cmd.OutOrStdout(), "In no format: %s for a person, %d set aside: see tocsin waiting list.\n", counted(sum.Waiting, "mail"), sum.SetAside)
 		}
 		switch {
 		case sum.Unreadable > 0:

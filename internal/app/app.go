@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,7 @@ type App struct {
 	formats  formats.Tables
 	desk     *desk.Desk
 	channels channels
+	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
 	listener net.Listener // nil until it listens
 }
@@ -85,11 +87,11 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.desk = &desk.Desk{
-		Open: a.open, Originals: originals{a.stream}, Store: a.store, Incidents: a.cfg.Incident,
+		Open: a.open, Originals: originals{a.stream}, Store: a.store, Assigns: a.store, Incidents: a.cfg.Incident,
 		Networks: func() desk.Networks { return a.networks.Cursor() },
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
-	if err := a.openDoor(); err != nil {
+	if err := errors.Join(a.openDoor(), a.openAPI()); err != nil {
 		return err
 	}
 	a.registerLag(ctx)

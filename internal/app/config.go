@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"tocsin/internal/api"
 	"tocsin/internal/formats"
 	"tocsin/internal/formats/list"
 	"tocsin/internal/incident"
@@ -26,7 +28,8 @@ type Config struct {
 	// flag --data goes before it. A relative path starts at the folder of this file, here and in every key below.
 	Data string `yaml:"data"`
 
-	// Listen is the address and port of the one HTTP listener: /healthz, /readyz, /metrics and POST /api/v1/reports. It
+	// Listen is the address and port of the one HTTP listener: /healthz, /readyz, /metrics, POST /api/v1/reports
+	// and, with api.tokens, the rest of /api/v1. It
 	// speaks plain HTTP, so keep it on loopback, behind a reverse proxy that speaks TLS; metrics need no token. "off"
 	// opens none.
 	Listen string `yaml:"listen"`
@@ -37,6 +40,7 @@ type Config struct {
 
 	Network   network.Config  `yaml:"network"`
 	Intake    intake.Config   `yaml:"intake"`
+	API       api.Config      `yaml:"api"`
 	Formats   formats.Config  `yaml:"formats"`
 	Incident  incident.Config `yaml:"incident"`
 	Retention Retention       `yaml:"retention"`
@@ -112,7 +116,21 @@ func (c *Config) Validate() error {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
 	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
-		c.checkFeeds(), c.Store.Validate(), c.Stream.Validate())
+		c.checkFeeds(), c.Store.Validate(), c.Stream.Validate(), c.API.Validate(), c.apart())
+	return errors.Join(errs...)
+}
+
+// apart says that no token may be a sender's and a person's: whoever can send could read what others sent.
+func (c *Config) apart() error {
+	var errs []error
+	for i, p := range c.API.Tokens {
+		for _, s := range c.Intake.HTTP.Tokens {
+			if p.SHA256 != "" && strings.EqualFold(p.SHA256, s.SHA256) {
+				field := fmt.Sprintf("api.tokens[%d].sha256", i)
+				errs = append(errs, &report.FieldError{Field: field, Rule: field + ": the same token is a sender's in intake.http.tokens: give the person another"})
+			}
+		}
+	}
 	return errors.Join(errs...)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tocsin/internal/api"
 	"tocsin/internal/report"
 )
 
@@ -65,7 +66,21 @@ func (a *App) mux() *http.ServeMux {
 	m.HandleFunc("GET /readyz", a.readyz)
 	m.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}))
 	m.Handle("/api/v1/reports", a.channels.http)
+	if a.api != nil {
+		m.Handle(api.Prefix+"/", a.api)
+	}
 	return m
+}
+
+// openAPI makes the API of people, where people have tokens.
+func (a *App) openAPI() error {
+	if len(a.cfg.API.Tokens) == 0 {
+		return nil
+	}
+	w := a.Waiting()
+	var err error
+	a.api, err = api.New(a.cfg.API, "1", api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w}, a.log)
+	return err
 }
 
 // healthz says that the process lives. A supervisor restarts a node that does not answer.

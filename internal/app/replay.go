@@ -11,7 +11,8 @@ import (
 )
 
 // Replay reads again what was refused of the reports, all of the quarantine when ids is empty, and returns when all of
-// it is committed. Events that there were before stay as they are.
+// it is committed. Events that there were before stay as they are. A letter that waits for a person is read again when
+// it is named: a format that knows it may have been added.
 // progress, which may be nil, is told how many of the reports are done.
 func (a *App) Replay(ctx context.Context, ids []report.ID, progress func(done, all int64)) (Summary, error) {
 	rows, err := a.quarantined(ctx, ids)
@@ -48,8 +49,8 @@ func (a *App) quarantined(ctx context.Context, ids []report.ID) ([]store.Row, er
 	}
 	for _, id := range ids {
 		r, err := a.store.Report(ctx, id)
-		if errors.Is(err, store.ErrNoReport) || err == nil && r.Refused == 0 {
-			return nil, fmt.Errorf("report %s is not in the quarantine: tocsin quarantine list shows what is", id)
+		if errors.Is(err, store.ErrNoReport) || err == nil && r.Refused == 0 && r.State != report.StateWaiting {
+			return nil, fmt.Errorf("report %s is not in the quarantine and does not wait for a person: tocsin quarantine list and tocsin waiting list show what does", id)
 		}
 		if err != nil {
 			return nil, err

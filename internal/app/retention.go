@@ -68,6 +68,9 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 	if err := a.store.NoteDeletion(ctx, "originals", now.Add(-r.Originals), now, int64(originals)); err != nil {
 		return err
 	}
+	if _, err := a.store.DeleteReadings(ctx, now.Add(-r.Originals), now); err != nil {
+		return err
+	}
 	incidents, err := a.store.DeleteIncidents(ctx, now.Add(-r.Incidents), now)
 	if err != nil {
 		return err

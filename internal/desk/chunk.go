@@ -34,6 +34,8 @@ type Chunk struct {
 
 	Mail   *report.Mail   // first mail in the report; nil where there is none; known when Final
 	Letter *report.Letter // where the report is for a person, or for nobody; known when Final
+
+	Reading []byte // what can be read of a letter, see EncodeReading; known when Final
 }
 
 // Newest is the newest event time of a feed for a network: its watermark.

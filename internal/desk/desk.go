@@ -35,6 +35,7 @@ type Desk struct {
 
 	Originals Originals
 	Store     Store
+	Assigns   Assigner // may be nil where nobody calls Assign or Merge
 	Incidents incident.Config
 	Metrics   *Metrics // may be nil
 	SpoolDir  string   // where the hashes of very long reports spill to; empty is the system's temporary folder

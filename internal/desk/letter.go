@@ -1,8 +1,10 @@
 package desk
 
 import (
+	"encoding/json"
 	"fmt"
 
+	"tocsin/internal/formats/letter"
 	"tocsin/internal/report"
 )
 
@@ -27,6 +29,9 @@ func (w *work) put(l *report.Letter, m *report.Mail) error {
 	if w.letter == nil || w.letter.State == report.StateAside && l.State == report.StateWaiting {
 		w.letter, w.result.Letter = l, l.State
 	}
+	if err := w.readLetter(); err != nil {
+		return err
+	}
 	if w.done > 0 {
 		return nil
 	}
@@ -38,4 +43,48 @@ func (w *work) put(l *report.Letter, m *report.Mail) error {
 		Document: w.document, Rest: w.document == 0, Letter: true, Reason: l.Reason,
 	})
 	return nil
+}
+
+// readLetter reads the text of a letter, once for the report, so that a person can be shown it without the original:
+// beside a running node nothing but the database can be read.
+func (w *work) readLetter() error {
+	if w.reading != nil {
+		return nil
+	}
+	original, err := w.desk.Originals.Original(w.ctx, w.report.ID)
+	if err != nil {
+		return err
+	}
+	defer original.Close()
+	text, err := letter.Text(original)
+	if err != nil {
+		return fmt.Errorf("read a letter: %w", err)
+	}
+	w.reading, err = EncodeReading(&text)
+	return err
+}
+
+// EncodeReading packs what can be read of a letter for the store.
+func EncodeReading(r *letter.Reading) ([]byte, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode a letter: %w", err)
+	}
+	return compress(b)
+}
+
+// DecodeReading reads what EncodeReading packed; nothing is nil.
+func DecodeReading(b []byte) (*letter.Reading, error) {
+	if len(b) == 0 {
+		return nil, nil //nolint:nilnil // what is past its end date is no error
+	}
+	raw, err := Decompress(b)
+	if err != nil {
+		return nil, err
+	}
+	r := &letter.Reading{}
+	if err := json.Unmarshal(raw, r); err != nil {
+		return nil, fmt.Errorf("decode a letter: %w", err)
+	}
+	return r, nil
 }

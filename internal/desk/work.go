@@ -26,6 +26,7 @@ type work struct {
 	original   *source
 	mail       *report.Mail
 	letter     *report.Letter
+	reading    []byte // of the letter, packed
 
 	document int
 	name     string
@@ -168,14 +169,16 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	var holder *report.Holder
-	if e.Subject.Prefix.IsValid() {
-		holder = w.networks.WhosePrefix(e.Subject.Prefix, e.Subject.ASN)
-	} else {
-		holder = w.networks.Whose(e.Subject.Addr, e.Subject.ASN)
-	}
-	b.add(e, off, b.party(holder, e.Subject.ASN), feed)
+	b.add(e, off, b.party(holderOf(w.networks, &e.Subject), e.Subject.ASN), feed)
 	return nil
+}
+
+// holderOf says whose a subject is. The answer is valid until the next question.
+func holderOf(networks Networks, s *report.Subject) *report.Holder {
+	if s.Prefix.IsValid() {
+		return networks.WhosePrefix(s.Prefix, s.ASN)
+	}
+	return networks.Whose(s.Addr, s.ASN)
 }
 
 // takes reports whether a row belongs to this generation: all rows to the first, rows refused before to a replay.
@@ -280,7 +283,7 @@ func (w *work) finish() error {
 		w.pending = w.chunk(seqOf(w.document+1, 0))
 	}
 	w.pending.Final, w.pending.Documents = true, w.result.Documents
-	w.pending.Mail, w.pending.Letter = w.mail, w.letter
+	w.pending.Mail, w.pending.Letter, w.pending.Reading = w.mail, w.letter, w.reading
 	return w.submit(w.pending)
 }
 

@@ -152,7 +152,7 @@ func (p *Postfix) configure(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(p.folder, 0o755); err != nil { //nolint:gosec // Postfix's users go in
+	if err := os.Chmod(p.folder, 0o755); err != nil {
 		return err
 	}
 	fill := strings.NewReplacer("FOLDER", p.folder, "PORT", port)
@@ -165,12 +165,12 @@ func (p *Postfix) configure(cfg Config) error {
 	}
 	var errs []error
 	for name, text := range map[string]string{"main.cf": settings, "master.cf": fill.Replace(masterCF), "transport": routes} {
-		errs = append(errs, os.WriteFile(filepath.Join(p.folder, name), []byte(text), 0o644)) //nolint:gosec // Postfix's users read them
+		errs = append(errs, os.WriteFile(filepath.Join(p.folder, name), []byte(text), 0o644))
 	}
 	for _, name := range []string{"queue", "data"} {
-		errs = append(errs, os.Mkdir(filepath.Join(p.folder, name), 0o755)) //nolint:gosec // as Postfix wants them
+		errs = append(errs, os.Mkdir(filepath.Join(p.folder, name), 0o755))
 	}
-	if out, err := exec.Command("chown", "postfix", filepath.Join(p.folder, "data")).CombinedOutput(); err != nil { //nolint:gosec,noctx // a folder of our own; it ends at once
+	if out, err := exec.Command("chown", "postfix", filepath.Join(p.folder, "data")).CombinedOutput(); err != nil {
 		errs = append(errs, fmt.Errorf("give Postfix its data folder: %w: %s", err, out))
 	}
 	return errors.Join(errs...)
@@ -182,9 +182,9 @@ func (p *Postfix) start(ctx context.Context) error {
 		return err
 	}
 	defer said.Close()
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), "postfix", "-c", p.folder, "start-fg") //nolint:gosec // a folder of our own
-	p.cmd.Stdout, p.cmd.Stderr = said, said                                                        // a file: its children, who hold it too, need not be waited for
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}                                        // Ctrl-C is for the test; then we stop it
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), "postfix", "-c", p.folder, "start-fg")
+	p.cmd.Stdout, p.cmd.Stderr = said, said                 // a file: its children, who hold it too, need not be waited for
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the test; then we stop it
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}

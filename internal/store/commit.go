@@ -38,6 +38,10 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 			}
 		}
 		w := w.in(ctx, tx)
+		chunks, err := w.insertReports(ctx, chunks)
+		if err != nil {
+			return err
+		}
 		added, refs, err := w.insertChunks(ctx, chunks)
 		if err != nil {
 			return err
@@ -103,36 +107,71 @@ func (w *writer) in(ctx context.Context, tx *sql.Tx) *writer {
 	}
 }
 
-// insertChunks stores the chunks that are new, with their reports. It returns for each of them where its events will be
-// weighed, nil for one that was there, and what has to be folded, in the order of keys.
+// insertReports stores the reports of the chunks, and returns the chunks but those of reports that a person has spoken for.
+func (w *writer) insertReports(ctx context.Context, chunks []*desk.Chunk) ([]*desk.Chunk, error) {
+	var spoken report.ID
+	open := make([]*desk.Chunk, 0, len(chunks))
+	for i, c := range chunks {
+		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
+			fresh, err := w.insertReport(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if !fresh {
+				said, err := w.db.spokenFor(ctx, w.tx, c.Report.ID)
+				if err != nil {
+					return nil, err
+				}
+				if said {
+					spoken = c.Report.ID
+				}
+			}
+		}
+		if c.Report.ID != spoken {
+			open = append(open, c)
+		}
+	}
+	return open, nil
+}
+
+// insertChunks stores the chunks that are new. It returns for each of them where its events will be weighed, nil for one
+// that was there, and what has to be folded, in the order of keys.
 func (w *writer) insertChunks(ctx context.Context, chunks []*desk.Chunk) ([]*incident.Weights, []touchRef, error) {
 	added := make([]*incident.Weights, len(chunks))
 	var refs []touchRef
 	for i, c := range chunks {
-		if i == 0 || chunks[i-1].Report.ID != c.Report.ID {
-			if err := w.insertReport(ctx, c); err != nil {
-				return nil, nil, err
-			}
-		}
-		if c.FromRow == 0 {
-			continue
-		}
-		var id int64
-		err := w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
-			c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) { // the chunk was there
-			continue
-		}
+		id, err := w.insertChunk(ctx, c)
 		if err != nil {
-			return nil, nil, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
+			return nil, nil, err
+		}
+		if id == 0 {
+			continue
 		}
 		added[i] = &incident.Weights{}
-		for j := range c.Touches {
-			refs = append(refs, touchRef{&c.Touches[j], id, added[i]})
-		}
+		refs = appendRefs(refs, c, id, added[i])
 	}
 	slices.SortStableFunc(refs, func(a, b touchRef) int { return bytes.Compare(a.touch.Key[:], b.touch.Key[:]) })
 	return added, refs, nil
+}
+
+func appendRefs(refs []touchRef, c *desk.Chunk, id int64, weights *incident.Weights) []touchRef {
+	for j := range c.Touches {
+		refs = append(refs, touchRef{&c.Touches[j], id, weights})
+	}
+	return refs
+}
+
+// insertChunk stores a chunk and returns its number; 0 when it was there, or holds nothing.
+func (w *writer) insertChunk(ctx context.Context, c *desk.Chunk) (id int64, err error) {
+	if c.FromRow == 0 {
+		return 0, nil
+	}
+	err = w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
+		c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
+		return 0, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
+	}
+	return id, nil
 }
 
 // raiseWatermarks notes how far the feeds have come, and when their reports came in. A chunk that was there raises

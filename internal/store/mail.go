@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -48,8 +47,8 @@ func (db *DB) joinThread(ctx context.Context, tx *sql.Tx, c *desk.Chunk) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET thread = ?, sender = ? WHERE id = ?`),
-		thread[:], c.Mail.From, c.Report.ID[:])
+	_, err = tx.ExecContext(ctx, db.dialect.sql(`UPDATE reports SET thread = ?, sender = ?,
+		name = CASE WHEN name = '' THEN ? ELSE name END WHERE id = ?`), thread[:], c.Mail.From, c.Mail.Subject, c.Report.ID[:])
 	return err
 }
 
@@ -105,7 +104,7 @@ func (db *DB) Thread(ctx context.Context, id report.ID) iter.Seq2[Row, error] {
 }
 
 // ErrNotWaiting says that a report waits for nobody.
-var ErrNotWaiting = errors.New("this report does not wait for a person")
+var ErrNotWaiting = desk.ErrNotWaiting
 
 // SetAside takes a report that waits from the list, with the reason that a person gives.
 func (db *DB) SetAside(ctx context.Context, id report.ID, reason string) error {

@@ -126,18 +126,20 @@ const insertReport = `INSERT INTO reports
 	 coalesce((SELECT reliability FROM source_grades WHERE source = ?), 0),
 	 coalesce((SELECT set_credibility FROM source_grades WHERE source = ?), 0)) ON CONFLICT DO NOTHING`
 
-func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) error {
+// insertReport stores a report, and says whether it is there for the first time.
+func (w *writer) insertReport(ctx context.Context, c *desk.Chunk) (added bool, err error) {
 	r := &c.Report
 	graded := r.Reporter // the grade is that of now, and stays with the report
 	if r.Authenticity.Refuted() {
 		graded = "" // no source
 	}
-	_, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
+	res, err := w.report.ExecContext(ctx, r.ID[:], r.Channel, r.Reporter, r.ReceivedAt.UnixMicro(), r.Name, r.Format, r.Format, r.SHA256[:], r.Size, int(r.TLP),
 		string(report.StateWorking), number(r.Exercise), string(r.Authenticity), r.Signer, statement(r), graded, graded)
 	if err != nil {
-		return fmt.Errorf("insert report %s: %w", r.ID, plain(err))
+		return false, fmt.Errorf("insert report %s: %w", r.ID, plain(err))
 	}
-	return nil
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 func number(b bool) int {
@@ -154,9 +156,14 @@ const (
 		credible_1 = credible_1 + ?, credible_2 = credible_2 + ?, credible_3 = credible_3 + ?,
 		credible_4 = credible_4 + ?, credible_5 = credible_5 + ?,
 		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`
-	endReport = `UPDATE reports SET documents = ?, reason = ?,
-		state = CASE WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
+	// What a person set aside stays there, also when it is read again, or when its work is handed out a second time.
+	endReport = `UPDATE reports SET documents = ?,
+		reason = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
+		state = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN state
+			WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
 			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`
+	upsertReading = `INSERT INTO letters (report, reading) VALUES (?, ?)
+		ON CONFLICT (report) DO UPDATE SET reading = excluded.reading`
 )
 
 // advanceReport counts a chunk that was added, whose events have these weights, and ends the report with its last: nil
@@ -195,8 +202,13 @@ func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 		letter = *c.Letter
 	}
 	state := string(letter.State)
-	if _, err := w.end.ExecContext(ctx, c.Documents, letter.Reason, state, state, c.Report.ID[:]); err != nil {
+	if _, err := w.end.ExecContext(ctx, c.Documents, state, letter.Reason, state, state, state, c.Report.ID[:]); err != nil {
 		return err
+	}
+	if c.Reading != nil {
+		if _, err := w.tx.ExecContext(ctx, w.db.dialect.sql(upsertReading), c.Report.ID[:], c.Reading); err != nil {
+			return err
+		}
 	}
 	if c.Mail == nil {
 		return nil
@@ -211,7 +223,7 @@ func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 }
 
 // ErrNoReport says that no report has the id.
-var ErrNoReport = errors.New("no such report")
+var ErrNoReport = desk.ErrNoReport
 
 // Row is a report as it is stored, with its counts.
 type Row struct {

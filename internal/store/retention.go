@@ -53,9 +53,14 @@ func (db *DB) DeleteReports(ctx context.Context, before, now time.Time) (deleted
 		if deleted, err = res.RowsAffected(); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM mail_threads WHERE NOT EXISTS
-			(SELECT 1 FROM reports WHERE reports.thread = mail_threads.thread)`); err != nil {
-			return err
+		for _, q := range [...]string{
+			`DELETE FROM mail_threads WHERE NOT EXISTS (SELECT 1 FROM reports WHERE reports.thread = mail_threads.thread)`,
+			`DELETE FROM letters WHERE NOT EXISTS (SELECT 1 FROM reports WHERE reports.id = letters.report)`,
+			`DELETE FROM assignments WHERE NOT EXISTS (SELECT 1 FROM reports WHERE reports.id = assignments.report)`,
+		} {
+			if _, err := tx.ExecContext(ctx, q); err != nil {
+				return err
+			}
 		}
 		return db.noteDeletion(ctx, tx, "reports", before, now, deleted)
 	})

@@ -71,17 +71,22 @@ func readData(r *bufio.Reader, to io.Writer) error {
 	}
 }
 
+// chunkSize is the first word of a BDAT (RFC 3030 §2).
+func chunkSize(words []string) (uint64, bool) {
+	if len(words) == 0 {
+		return 0, false
+	}
+	size, err := strconv.ParseUint(words[0], 10, 63)
+	return size, err == nil
+}
+
 // bdat receives a part of a mail by BDAT (RFC 3030). The bytes that were announced are read in any case, as what comes
 // after them is the next command.
 func (c *conn) bdat(ctx context.Context, arg string) error {
 	words := strings.Fields(arg)
 	last := len(words) == 2 && strings.EqualFold(words[1], "LAST")
-	var size uint64
-	var err error
-	if len(words) > 0 {
-		size, err = strconv.ParseUint(words[0], 10, 63)
-	}
-	if len(words) == 0 || err != nil || len(words) == 2 && !last || len(words) > 2 {
+	size, known := chunkSize(words)
+	if !known || len(words) == 2 && !last || len(words) > 2 {
 		c.last(&replyBadSyntax) // nobody knows where the next command begins
 		return nil
 	}
@@ -93,7 +98,7 @@ func (c *conn) bdat(ctx context.Context, arg string) error {
 		c.chunks = c.incoming()
 	}
 	m := c.chunks
-	if _, err := io.CopyN(m, c.r, int64(size)); err != nil { //nolint:gosec // ParseUint kept it below 1<<63
+	if _, err := io.CopyN(m, c.r, int64(size)); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // a part that broke off is no whole one, whatever LAST said
 		}
@@ -119,7 +124,7 @@ func (c *conn) skip(size uint64, r *reply) error {
 	}
 	c.begin()
 	defer c.end()
-	if _, err := io.CopyN(io.Discard, c.r, int64(size)); err != nil { //nolint:gosec // not more than MaxBytes
+	if _, err := io.CopyN(io.Discard, c.r, int64(size)); err != nil {
 		return err
 	}
 	c.say(r)

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"duplicate bytes":             duplicateBytes,
 		"quarantine, replay, drop":    quarantine,
 		"letters, threads, blocks":    letters,
+		"what a person says":          person,
 		"fetched":                     fetched,
 		"links":                       links,
 		"restated":                    restated,
@@ -107,13 +108,19 @@ func Desk(t testing.TB, db desk.Store, docs ...*Document) *desk.Desk {
 				yield(one, nil)
 			}
 		},
-		Originals: originals{}, Networks: func() desk.Networks { return networks{} }, Store: db, Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
+		Originals: originals{}, Networks: func() desk.Networks { return networks{} }, Store: db, Assigns: assigns(db), Incidents: incident.Defaults(), SpoolDir: t.TempDir(),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = d.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return d
+}
+
+// assigns is the database where it is one that keeps what people say.
+func assigns(db desk.Store) desk.Assigner {
+	a, _ := db.(desk.Assigner)
+	return a
 }
 
 type originals struct{}

@@ -1,0 +1,202 @@
+// Package api is what people at the desk, and programs of theirs, can do over HTTP: deal with the mails that wait for a
+// person. It speaks OpenAPI 3.1 and answers faults as problem documents (RFC 9457). It talks to interfaces that it
+// declares itself; what is behind them it does not know.
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"tocsin/internal/desk"
+	"tocsin/internal/report"
+)
+
+// Letters reads mails that are in no format.
+type Letters interface {
+	// Letters returns up to limit of those in a state, oldest first, behind the one that was received at a time and has
+	// an id; the zero of both begins.
+	Letters(ctx context.Context, state report.State, after time.Time, id report.ID, limit int) ([]desk.Letter, error)
+	// Letter opens one; desk.ErrNoReport where there is none.
+	Letter(ctx context.Context, id report.ID) (desk.Opened, error)
+}
+
+// Acts is what a person does with a letter. Each is done when it returns, and doing the same again changes nothing. All
+// return desk.ErrNoReport for what there is not, desk.ErrNotWaiting for what somebody else has dealt with, and
+// *report.FieldError, joined, for what the person has to mend.
+type Acts interface {
+	// Assign makes events of it.
+	Assign(ctx context.Context, id report.ID, events []report.Event, who string) (desk.Assigned, error)
+	// Merge says that it is about an incident; each time is another event of that.
+	Merge(ctx context.Context, id, incident report.ID, at []time.Time, who string) (desk.Assigned, error)
+	// Turn sets it aside, or brings it back to those that wait.
+	Turn(ctx context.Context, id report.ID, to report.State, reason string) error
+	// ReadAgain hands it to the workers, and does not wait for them; desk.ErrNoOriginal where it is past its end date.
+	ReadAgain(ctx context.Context, id report.ID) error
+}
+
+// Blocks is the list of those of whom nothing more is wanted.
+type Blocks interface {
+	Blocked(ctx context.Context) ([]desk.Blocked, error)
+	// Block returns how many reports of theirs there are. Where try is true nothing changes.
+	Block(ctx context.Context, sender, who string, try bool) (desk.Sent, error)
+	// Unblock takes a Block back; that there was none is no error.
+	Unblock(ctx context.Context, sender string) error
+}
+
+// Networks says whose an address is.
+type Networks interface {
+	// Holder returns the zero Holder where no table knows; a *report.FieldError for what is no address.
+	Holder(addr string) (report.Holder, error)
+}
+
+// Rooms are what the API works with.
+type Rooms struct {
+	Letters  Letters
+	Acts     Acts
+	Blocks   Blocks
+	Networks Networks
+}
+
+// API is the handler of everything below Prefix but what other rooms serve there.
+type API struct {
+	rooms   Rooms
+	tokens  []token
+	answers *answers
+	log     *slog.Logger
+	huma    huma.API
+}
+
+// Prefix is where the API stands.
+const Prefix = "/api/v1"
+
+type token struct {
+	name string
+	sum  [sha256.Size]byte
+}
+
+// New makes the handler. cfg is valid and names one token at least.
+func New(cfg Config, version string, rooms Rooms, log *slog.Logger) (http.Handler, error) {
+	a := &API{rooms: rooms, log: log}
+	for _, t := range cfg.Tokens {
+		sum, err := hex.DecodeString(t.SHA256)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("token %s has no SHA-256", t.Name)
+		}
+		a.tokens = append(a.tokens, token{t.Name, [sha256.Size]byte(sum)})
+	}
+	var err error
+	if a.answers, err = newAnswers(); err != nil {
+		return nil, err
+	}
+	c := huma.DefaultConfig("Tocsin", version)
+	c.Info.Description = "What people at the abuse desk do with mails that are in no format. See docs/waiting.md."
+	c.OpenAPIPath = Prefix + "/openapi"
+	c.DocsPath, c.SchemasPath = "", "" // the page of docs would load a program from elsewhere
+	c.CreateHooks = nil                // no links to schemas in the answers
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
+		Type: "http", Scheme: "bearer", Description: "a token of api.tokens in tocsin.yaml",
+	}}
+	c.Security = []map[string][]string{{"token": {}}}
+	mux := http.NewServeMux()
+	a.huma = humago.New(mux, c)
+	a.huma.UseMiddleware(a.admit)
+	a.register()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"title":"Not Found","status":404,"detail":"there is nothing here: ` + Prefix + `/openapi.json says what there is"}` + "\n"))
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // mails are personal
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		mux.ServeHTTP(w, r)
+	}), nil
+}
+
+type callerKey struct{}
+
+// who is the name of the token that the request carries.
+func who(ctx context.Context) string {
+	name, _ := ctx.Value(callerKey{}).(string)
+	return name
+}
+
+// admit lets in whoever shows a token (RFC 6750 §2.1). All are compared, each in constant time, so that the time taken
+// tells nothing about any of them.
+func (a *API) admit(ctx huma.Context, next func(huma.Context)) {
+	scheme, credentials, _ := strings.Cut(ctx.Header("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || credentials == "" {
+		ctx.SetHeader("WWW-Authenticate", `Bearer realm="tocsin"`)
+		_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "send your token: Authorization: Bearer TOKEN")
+		return
+	}
+	sum := sha256.Sum256([]byte(strings.TrimSpace(credentials)))
+	found := -1
+	for i := range a.tokens {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(a.tokens[i].sum[:], sum[:]), i, found)
+	}
+	if found < 0 {
+		ctx.SetHeader("WWW-Authenticate", `Bearer realm="tocsin", error="invalid_token"`)
+		_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "this token is not one of a person here: api.tokens lists them")
+		return
+	}
+	next(huma.WithValue(ctx, callerKey{}, a.tokens[found].name))
+}
+
+// did logs who did what to which report. Nothing personal but the name that the config gives the token.
+func (a *API) did(ctx context.Context, what string, id report.ID, attrs ...any) {
+	a.log.InfoContext(ctx, "a person dealt with a report", append([]any{"what", what, "by", who(ctx), "report", id}, attrs...)...)
+}
+
+// problem is the one place that says which fault is which status. What is not a fault of the caller's is logged, and
+// not told.
+func (a *API) problem(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, desk.ErrNoReport):
+		return huma.Error404NotFound("no mail that waits, was set aside or was dealt with by a person has this id")
+	case errors.Is(err, desk.ErrNotWaiting):
+		return huma.Error409Conflict("this report does not wait for a person: somebody has dealt with it, or it is being read again; look at it anew")
+	case errors.Is(err, desk.ErrNoOriginal):
+		return huma.Error410Gone("the original is past its end date (retention.originals) and was deleted")
+	}
+	if all := faults(err); len(all) > 0 {
+		details := make([]error, len(all))
+		for i, f := range all {
+			details[i] = &huma.ErrorDetail{Location: "body." + f.Field, Message: f.Rule}
+		}
+		return huma.Error422UnprocessableEntity("mend what is wrong and send it again: nothing was changed", details...)
+	}
+	a.log.ErrorContext(ctx, "a request of a person failed", "by", who(ctx), "error", err)
+	return huma.Error500InternalServerError("something went wrong here: try again later")
+}
+
+// faults finds every fault that the caller can mend.
+func faults(err error) []*report.FieldError {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*report.FieldError
+		for _, one := range joined.Unwrap() {
+			all = append(all, faults(one)...)
+		}
+		return all
+	}
+	if f, ok := err.(*report.FieldError); ok { //nolint:errorlint // wrapped ones are unwrapped below, joined ones above
+		return []*report.FieldError{f}
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return faults(inner)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"tocsin/internal/desk"
+)
+
+type blockedEntry struct {
+	Sender string    `json:"sender" doc:"an address, or @domain"`
+	At     time.Time `json:"at"`
+	Who    string    `json:"who"`
+}
+
+type blockedOutput struct {
+	Body struct {
+		Items []blockedEntry `json:"items"`
+	}
+}
+
+func (a *API) blocked(ctx context.Context, _ *struct{}) (*blockedOutput, error) {
+	all, err := a.rooms.Blocks.Blocked(ctx)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &blockedOutput{}
+	out.Body.Items = make([]blockedEntry, len(all))
+	for i, b := range all {
+		out.Body.Items[i] = blockedEntry(b)
+	}
+	return out, nil
+}
+
+type blockOutput struct {
+	Body struct {
+		Sender  string    `json:"sender"`
+		Blocked bool      `json:"blocked" doc:"false where it was only tried"`
+		Sent    desk.Sent `json:"sent" doc:"what has come from there until now"`
+	}
+}
+
+func (a *API) block(ctx context.Context, in *struct {
+	Body struct {
+		Sender string `json:"sender" doc:"an address, ann@example.net, or all of a domain, @example.net"`
+		Try    bool   `json:"try,omitempty" doc:"only say how many reports it would have concerned"`
+	}
+},
+) (*blockOutput, error) {
+	sent, err := a.rooms.Blocks.Block(ctx, in.Body.Sender, who(ctx), in.Body.Try)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	if !in.Body.Try {
+		a.log.InfoContext(ctx, "an author was blocked", "by", who(ctx), "reports", sent.Reports)
+	}
+	out := &blockOutput{}
+	out.Body.Sender, _ = desk.Sender(in.Body.Sender)
+	out.Body.Blocked, out.Body.Sent = !in.Body.Try, sent
+	return out, nil
+}
+
+// unblock has the sender in its body, because paths stand in the logs of proxies.
+func (a *API) unblock(ctx context.Context, in *struct {
+	Body struct {
+		Sender string `json:"sender" doc:"as the list writes it"`
+	}
+},
+) (*struct{}, error) {
+	if err := a.rooms.Blocks.Unblock(ctx, in.Body.Sender); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	a.log.InfoContext(ctx, "a block was taken back", "by", who(ctx))
+	return nil, nil
+}

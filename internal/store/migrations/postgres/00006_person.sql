@@ -1,0 +1,16 @@
+-- +goose Up
+ALTER TABLE reports ADD COLUMN assigned INTEGER NOT NULL DEFAULT 0; -- 1: a person said what it reports, so nothing else may
+CREATE TABLE assignments (
+	report   BYTEA PRIMARY KEY,
+	digest   BYTEA NOT NULL, -- of what was asked for, so that asking again is known as such
+	who      TEXT NOT NULL,
+	at       BIGINT NOT NULL,
+	incident BYTEA           -- the incident that the report was merged into; null where it has its own events
+);
+CREATE INDEX assignments_incident ON assignments (incident) WHERE incident IS NOT NULL;
+CREATE TABLE letters (
+	report  BYTEA PRIMARY KEY,
+	reading BYTEA NOT NULL -- what can be read of a mail in no format, until its original's end date
+);
+CREATE INDEX reports_sender ON reports (sender) WHERE sender <> '';
+-- +goose Down
