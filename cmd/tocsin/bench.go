@@ -55,5 +55,40 @@ read to the last commit.`,
 		return nil
 	}
 	cmd.MarkFlagsMutuallyExclusive("events", "mails")
+	cmd.AddCommand(newBenchIntake())
+	return cmd
+}
+
+func newBenchIntake() *cobra.Command {
+	var opt bench.IntakeOptions
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "intake [--mails N] [--data DIR] [--json]",
+		Short: "Measure how fast a mailbox of mixed mails is taken and worked",
+		Long: `Intake sends mails as an abuse mailbox has them (reports in many formats, letters, bounces, spam, damaged ones) to a node
+of its own by LMTP, and says how fast it was. The time counts from the first connection until the last mail is worked.`,
+		Args: noArgs,
+	}
+	cmd.Flags().IntVar(&opt.Mails, "mails", 20_000, "mails to send")
+	cmd.Flags().StringVar(&opt.Dir, "data", "", "folder to work in; it must be empty and stays (default: a temporary one that is removed)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if opt.Mails < 100 {
+			return wrongUse("--mails %d is too few to measure: write 100 or more", opt.Mails)
+		}
+		bar := newProgress(cmd.ErrOrStderr(), "sending", mailsSent)
+		opt.Progress = bar.set
+		res, err := bench.Intake(cmd.Context(), opt)
+		bar.close()
+		if err != nil {
+			return cannot(err)
+		}
+		if asJSON {
+			return json.NewEncoder(cmd.OutOrStdout()).Encode(res)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%.0f mails/s (%d mails, %.2f s)\n%d parsed, %d waiting, %d set aside, %d quarantined, %d duplicates\n%.0f MiB peak memory\n",
+			res.MailsPerSecond, res.Mails, res.Seconds, res.Parsed, res.Waiting, res.SetAside, res.Quarantined, res.Duplicates, res.PeakRSSMiB)
+		return nil
+	}
 	return cmd
 }

@@ -158,6 +158,7 @@ type unit string
 
 const (
 	bytesRead unit = "% .1f / % .1f"
+	mailsSent unit = "%d / %d mails"
 	reports   unit = "%d / %d reports"
 )
 

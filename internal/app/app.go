@@ -248,6 +248,12 @@ func (a *App) Sweep(ctx context.Context, now time.Time) error {
 // Store returns the node's database, for reading.
 func (a *App) Store() *store.DB { return a.store }
 
+// Behind is how many reports are accepted and not yet worked.
+func (a *App) Behind(ctx context.Context) (int, error) {
+	n, _, err := a.stream.Lag(ctx)
+	return n, err
+}
+
 // Networks returns the node's address tables.
 func (a *App) Networks() *network.Networks { return a.networks }
 

@@ -328,3 +328,22 @@ func (db *DB) Drop(ctx context.Context, id report.ID) error {
 		return nil
 	})
 }
+
+// States says how many reports are in each state; one that is received is not in the database yet.
+func (db *DB) States(ctx context.Context) (map[report.State]int64, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT state, count(*) FROM reports GROUP BY state`)
+	if err != nil {
+		return nil, fmt.Errorf("count reports: %w", plain(err))
+	}
+	defer rows.Close()
+	all := map[report.State]int64{}
+	for rows.Next() {
+		var state report.State
+		var n int64
+		if err := rows.Scan(&state, &n); err != nil {
+			return nil, fmt.Errorf("count reports: %w", plain(err))
+		}
+		all[state] = n
+	}
+	return all, rows.Err()
+}

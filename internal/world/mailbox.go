@@ -80,7 +80,7 @@ func Mailbox(seed uint64, n int) iter.Seq[Mail] {
 				m.Repeat, m.Body = e.number, again(m.Body, i)
 			} else {
 				m = writeMail(r, seed, i)
-				if i < 100 {
+				if i < 100 && len(m.Body) < 1<<20 { // what has a larger header is told apart by every byte
 					sent = append(sent, earlier{i, m})
 				}
 			}
