@@ -18,6 +18,7 @@ import (
 
 	"tocsin/internal/api"
 	"tocsin/internal/app"
+	"tocsin/internal/desk"
 	"tocsin/internal/report"
 )
 
@@ -26,6 +27,8 @@ type person struct {
 	t     *testing.T
 	base  string
 	token string
+	node  *app.App
+	done  []string // method and path of what succeeded
 }
 
 // reply is what came back.
@@ -79,6 +82,9 @@ func (p *person) want(status int, method, path string, body any) map[string]any 
 	if status >= 400 && got.header.Get("Content-Type") != "application/problem+json" {
 		p.t.Errorf("%s %s: a fault is told as %s", method, path, got.header.Get("Content-Type"))
 	}
+	if status < 300 {
+		p.done = append(p.done, method+" "+path)
+	}
 	if got.header.Get("Cache-Control") != "no-store" {
 		p.t.Errorf("%s %s may be kept", method, path)
 	}
@@ -111,11 +117,16 @@ func hash(token string) string {
 // node runs a node into which mails were imported, in their order.
 func node(t *testing.T, mails ...string) (*person, *locked) {
 	t.Helper()
+	return nodeWith(t, func(*app.Config) {}, mails...)
+}
+
+func nodeWith(t *testing.T, change func(*app.Config), mails ...string) (*person, *locked) {
+	t.Helper()
 	log := &locked{}
 	cfg := app.Defaults(t.TempDir())
 	cfg.Listen = "127.0.0.1:0"
 	cfg.API.Tokens = []api.Token{{Name: "ann", SHA256: hash("secret")}, {Name: "bob", SHA256: hash("other")}}
-	cfg.Network.Own = nil
+	change(&cfg)
 	a, err := app.New(t.Context(), cfg, slog.New(slog.NewJSONHandler(log, nil)), time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +157,7 @@ func node(t *testing.T, mails ...string) (*person, *locked) {
 			t.Error(err)
 		}
 	})
-	return &person{t, "http://" + l.Addr().String() + api.Prefix, "secret"}, log
+	return &person{t: t, base: "http://" + l.Addr().String() + api.Prefix, token: "secret", node: a}, log
 }
 
 func letterFrom(n int, from, body string) string {
@@ -191,8 +202,8 @@ func TestWaitingAPI(t *testing.T) {
 		t.Errorf("%+v", one)
 	}
 	eventsOf(t, p, id(1))
-	merge(t, p, id(1), id(4))
 	answers(t, p, id)
+	merge(t, p, id(1), id(4))
 	asides(t, p, id(3))
 	blocks(t, p)
 
@@ -206,6 +217,8 @@ func TestWaitingAPI(t *testing.T) {
 			t.Fatal("it never waits again")
 		}
 	}
+
+	p.covered()
 
 	said := log.String()
 	for _, want := range []string{"events were made of a letter", "a letter was read", "a letter was set aside", "a letter was brought back", "an author was blocked", `"by":"ann"`} {
@@ -252,11 +265,43 @@ func eventsOf(t *testing.T, p *person, id string) {
 	}
 }
 
+func incidentOf(t *testing.T, p *person) string {
+	t.Helper()
+	for in, err := range p.node.Store().Incidents(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return in.ID.String()
+	}
+	t.Fatal("there is no incident")
+	return ""
+}
+
 func merge(t *testing.T, p *person, done, id string) {
 	t.Helper()
+	incident := incidentOf(t, p)
 	p.want(422, "POST", "/waiting/"+id+"/merge", map[string]any{"incident": "x", "at": []any{"noon"}})
-	p.want(422, "POST", "/waiting/"+id+"/merge", map[string]any{"incident": done})
-	p.want(404, "POST", "/waiting/0195a000-0000-7000-8000-000000000001/merge", map[string]any{"incident": done})
+	p.want(422, "POST", "/waiting/"+id+"/merge", map[string]any{"incident": done}) // a report's id
+	p.want(404, "POST", "/waiting/0195a000-0000-7000-8000-000000000001/merge", map[string]any{"incident": incident})
+	far := p.want(422, "POST", "/waiting/"+id+"/merge", map[string]any{"incident": incident, "at": []any{"2025-03-01T02:10:00Z"}})
+	if fault := far["errors"].([]any)[0].(map[string]any); fault["location"] != "body.at[0]" || !strings.Contains(fault["message"].(string), "another one") {
+		t.Errorf("%+v", far)
+	}
+	for _, again := range []bool{false, true} {
+		got := p.want(200, "POST", "/waiting/"+id+"/merge", map[string]any{"incident": incident, "at": []any{"2026-03-01T05:10:00+01:00"}})
+		if got["events"] != 1.0 || got["state"] != "worked" || got["again"] != again {
+			t.Errorf("%+v", got)
+		}
+	}
+	p.want(409, "POST", "/waiting/"+id+"/merge", map[string]any{"incident": incident}) // something else than was said
+	if got := p.want(200, "GET", "/waiting/"+id, nil); got["assigned"].(map[string]any)["incident"] != incident {
+		t.Errorf("%+v", got)
+	}
+	for in, err := range p.node.Store().Incidents(t.Context(), "") {
+		if err != nil || in.Events != 2 || in.Feeds[0] != desk.Person {
+			t.Errorf("%+v, %v", in, err)
+		}
+	}
 }
 
 func answers(t *testing.T, p *person, id func(int) string) {
@@ -328,7 +373,7 @@ func blocks(t *testing.T, p *person) {
 func TestWaitingAPIDoor(t *testing.T) {
 	p, _ := node(t)
 	for _, token := range []string{"", "wrong"} {
-		stranger := &person{t, p.base, token}
+		stranger := &person{t: t, base: p.base, token: token}
 		got := stranger.do("GET", "/waiting", nil)
 		if got.status != 401 || !strings.HasPrefix(got.header.Get("WWW-Authenticate"), "Bearer") || got.body["detail"] == "" {
 			t.Errorf("token %q: %+v", token, got)
