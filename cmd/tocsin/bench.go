@@ -71,6 +71,7 @@ of its own by LMTP, and says how fast it was. The time counts from the first con
 	}
 	cmd.Flags().IntVar(&opt.Mails, "mails", 20_000, "mails to send")
 	cmd.Flags().StringVar(&opt.Dir, "data", "", "folder to work in; it must be empty and stays (default: a temporary one that is removed)")
+	cmd.Flags().StringVar(&opt.CPUProfile, "cpuprofile", "", "write a CPU profile of it to this file")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if opt.Mails < 100 {

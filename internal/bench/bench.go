@@ -97,20 +97,29 @@ func Run(ctx context.Context, opt Options) (Result, error) {
 }
 
 func measure(ctx context.Context, a *app.App, reports string, opt Options) (app.Summary, time.Duration, error) {
-	if opt.CPUProfile != "" {
-		f, err := os.Create(opt.CPUProfile)
-		if err != nil {
-			return app.Summary{}, 0, fmt.Errorf("cannot write the CPU profile %s: %w", report.Printable(opt.CPUProfile), app.Reason(err))
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return app.Summary{}, 0, fmt.Errorf("write CPU profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := profile(opt.CPUProfile)
+	if err != nil {
+		return app.Summary{}, 0, err
 	}
+	defer stop()
 	before := cpuTime()
 	sum, err := a.Import(ctx, []string{reports}, app.ImportOptions{Progress: opt.Progress})
 	return sum, cpuTime() - before, err
+}
+
+// profile writes a CPU profile to a file until it is stopped; without a file it does nothing.
+func profile(path string) (stop func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write the CPU profile %s: %w", report.Printable(path), app.Reason(err))
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("write CPU profile: %w", err), f.Close())
+	}
+	return func() { pprof.StopCPUProfile(); _ = f.Close() }, nil
 }
 
 func workDir(dir string) (path string, cleanup func(), err error) {

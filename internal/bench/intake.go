@@ -22,10 +22,11 @@ import (
 
 // IntakeOptions says what to measure of a mailbox.
 type IntakeOptions struct {
-	Mails    int
-	Dir      string // empty: a temporary one that is removed
-	Senders  int    // connections at once; 0 is 16
-	Progress func(sent, all int64)
+	Mails      int
+	Dir        string // empty: a temporary one that is removed
+	Senders    int    // connections at once; 0 is 16
+	CPUProfile string // file for a profile of it; empty for none
+	Progress   func(sent, all int64)
 }
 
 // IntakeResult is what was measured.
@@ -52,7 +53,7 @@ func Intake(ctx context.Context, opt IntakeOptions) (IntakeResult, error) {
 	}
 	defer cleanup()
 	if opt.Senders == 0 {
-		opt.Senders = 16
+		opt.Senders = 20
 	}
 	cfg := app.Defaults(filepath.Join(dir, "data"))
 	cfg.Listen = "off"
@@ -81,6 +82,11 @@ func measureIntake(ctx context.Context, a *app.App, socket string, opt IntakeOpt
 	if err := await(ctx, func() (bool, error) { _, err := os.Stat(socket); return err == nil, nil }); err != nil {
 		return IntakeResult{}, err
 	}
+	stop, err := profile(opt.CPUProfile)
+	if err != nil {
+		return IntakeResult{}, err
+	}
+	defer stop()
 	begin, cpu := time.Now(), cpuTime()
 	repeats, err := deliver(ctx, socket, opt)
 	if err != nil {

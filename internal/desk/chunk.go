@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -100,12 +101,18 @@ func newEncoder(w io.Writer) (*zstd.Encoder, error) {
 		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(true))
 }
 
+// encoders holds those of compress: at hundreds of small reports a second, new ones would be most of the garbage.
+var encoders sync.Pool
+
 func compress(b []byte) ([]byte, error) {
-	enc, err := newEncoder(nil)
-	if err != nil {
-		return nil, fmt.Errorf("compress chunk: %w", err)
+	enc, ok := encoders.Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		if enc, err = newEncoder(nil); err != nil {
+			return nil, fmt.Errorf("compress chunk: %w", err)
+		}
 	}
-	defer enc.Close()
+	defer encoders.Put(enc)
 	return enc.EncodeAll(b, nil), nil
 }
 

@@ -19,8 +19,16 @@ import (
 const (
 	roomRuns     = 6 // benchstat's least for a 95 % interval
 	pipelineRuns = 5
-	events       = "1000000"
 )
+
+// pipelines are what tocsin bench measures, each with the file in docs/bench that keeps its runs.
+var pipelines = []struct {
+	title, file string
+	args        []string
+}{
+	{"The whole pipeline", "pipeline.jsonl", []string{"bench", "--events", "1000000", "--json"}},
+	{"A mailbox", "intake.jsonl", []string{"bench", "intake", "--mails", "20000", "--json"}},
+}
 
 // bench writes docs/bench: what the rooms' benchmarks say, as benchstat reads it; what the pipeline does; and both
 // as one page.
@@ -45,44 +53,56 @@ func (r runner) bench(ctx context.Context) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run benchstat: %w", err)
 	}
-	runs, err := r.pipeline(ctx, env)
+	whole, err := r.wholes(ctx, env, dir)
 	if err != nil {
 		return err
 	}
-	medians, err := medianTable(runs)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "pipeline.jsonl"), bytes.Join(runs, nil), 0o644); err != nil {
-		return err
-	}
-	page := fmt.Sprintf("# Figures\nWritten by `make bench`: do not edit. Machine: %s.\n\n"+
-		"## The whole pipeline\n`tocsin bench --events %s --json`, n = %d runs, median (least to most).\n\n%s\n"+
-		"## The rooms\n```\n%s```\n", r.machine(ctx), events, len(runs), medians, strings.ReplaceAll(table.String(), r.root+"/", ""))
+	page := fmt.Sprintf("# Figures\nWritten by `make bench`: do not edit. Machine: %s.\n\n%s\n## The rooms\n```\n%s```\n",
+		r.machine(ctx), whole, strings.ReplaceAll(table.String(), r.root+"/", ""))
 	return os.WriteFile(filepath.Join(dir, "figures.md"), []byte(page), 0o644)
 }
 
-// pipeline builds the program as it is shipped and returns the JSON line of each run of its benchmark.
-func (r runner) pipeline(ctx context.Context, env []string) ([][]byte, error) {
+// wholes measures the pipelines with the program as it is shipped, keeps their runs in dir, and returns their tables.
+func (r runner) wholes(ctx context.Context, env []string, dir string) (string, error) {
 	// Beside the sources, not in TMPDIR: that may be memory, where syncing costs nothing.
 	if err := os.MkdirAll(filepath.Join(r.root, "build"), 0o750); err != nil {
-		return nil, err
+		return "", err
 	}
 	temp, err := os.MkdirTemp(filepath.Join(r.root, "build"), "bench-")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer os.RemoveAll(temp) //nolint:errcheck // a temporary folder
 	program := filepath.Join(temp, "tocsin")
 	if err := r.command(ctx, env, "go", "build", "-trimpath", "-o", program, "./cmd/tocsin").Run(); err != nil {
-		return nil, fmt.Errorf("build the program: %w", err)
+		return "", fmt.Errorf("build the program: %w", err)
 	}
+	var page strings.Builder
+	for _, p := range pipelines {
+		runs, err := r.pipeline(ctx, program, filepath.Join(temp, "data"), p.args)
+		if err != nil {
+			return "", err
+		}
+		medians, err := medianTable(runs)
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(dir, p.file), bytes.Join(runs, nil), 0o644); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&page, "## %s\n`tocsin %s`, n = %d runs, median (least to most).\n\n%s\n",
+			p.title, strings.Join(p.args, " "), len(runs), medians)
+	}
+	return page.String(), nil
+}
+
+// pipeline returns the JSON line of each run of a benchmark on a fresh data directory.
+func (r runner) pipeline(ctx context.Context, program, data string, args []string) ([][]byte, error) {
 	var runs [][]byte
 	for i := range pipelineRuns {
-		fmt.Fprintf(r.out, "tocsin bench, run %d of %d\n", i+1, pipelineRuns)
+		fmt.Fprintf(r.out, "tocsin %s, run %d of %d\n", strings.Join(args, " "), i+1, pipelineRuns)
 		var line bytes.Buffer
-		data := filepath.Join(temp, "data")
-		cmd := r.command(ctx, nil, program, "bench", "--events", events, "--json", "--data", data)
+		cmd := r.command(ctx, nil, program, slices.Concat(args, []string{"--data", data})...)
 		cmd.Stdout = &line
 		if err := errors.Join(cmd.Run(), os.RemoveAll(data)); err != nil {
 			return nil, fmt.Errorf("tocsin bench: %w", err)

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tocsin/internal/report"
@@ -30,9 +31,10 @@ func (l List) Detect(doc report.Document, head []byte) bool {
 // recognise returns the list that a document is of. What a list says of itself counts for more than a file's name.
 func (t Tables) recognise(doc report.Document, head string) *plan {
 	file := fileName(doc.Name)
+	low := sync.OnceValue(func() string { return lower(head) }) // most documents are asked about by every plan
 	for _, by := range []func(*plan) bool{
 		func(p *plan) bool { return p.hasHead(head) },
-		func(p *plan) bool { return p.hasColumns(head) },
+		func(p *plan) bool { return p.hasColumns(head, low()) },
 		func(p *plan) bool { return p.hasName(file) },
 	} {
 		for p := range t.plans() {
@@ -45,7 +47,7 @@ func (t Tables) recognise(doc report.Document, head string) *plan {
 }
 
 func (p *plan) matches(file, head string) bool {
-	return p.hasHead(head) || p.hasColumns(head) || p.hasName(file)
+	return p.hasHead(head) || p.hasColumns(head, lower(head)) || p.hasName(file)
 }
 
 // fileName is the last part of a document's name, in lower case.
@@ -68,14 +70,14 @@ func (p *plan) hasHead(head string) bool {
 	return slices.ContainsFunc(p.Recognise.Head, func(h string) bool { return strings.Contains(head, h) })
 }
 
-// hasColumns reports whether the header row, or the first record of JSON, has the columns by which the list is known.
-func (p *plan) hasColumns(head string) bool {
-	if len(p.known) == 0 {
+// hasColumns reports whether the header row, or the first record of JSON, has the columns by which the list is known. low is
+// the head in lower case.
+func (p *plan) hasColumns(head, low string) bool {
+	if len(p.known) == 0 || slices.ContainsFunc(p.known, func(c string) bool { return !strings.Contains(low, c) }) {
 		return false
 	}
 	switch p.Shape {
 	case JSON:
-		low := lower(head)
 		if slices.ContainsFunc(p.known, func(c string) bool { return !strings.Contains(low, `"`+c+`"`) }) {
 			return false
 		}
@@ -105,7 +107,7 @@ func (p *plan) inFirst(head string) bool {
 
 // header returns the first row of a csv document in lower case. A header that stands in a comment counts too.
 func (p *plan) header(head string) []string {
-	s := &textSource{lineReader: newLineReader(strings.NewReader("")), p: p} // lines are judged one by one
+	s := &textSource{lineReader: &lineReader{eof: true}, p: p} // lines are judged one by one
 	var commented []string
 	for line := range strings.Lines(strings.TrimPrefix(head, "\ufeff")) {
 		line = strings.TrimSpace(line)

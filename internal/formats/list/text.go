@@ -73,7 +73,7 @@ type lineReader struct {
 }
 
 func newLineReader(r io.Reader) *lineReader {
-	return &lineReader{r: r, buf: make([]byte, windowBytes)}
+	return &lineReader{r: r}
 }
 
 // fill reads on; it makes room by moving what is left, or by a bigger buffer.
@@ -84,7 +84,7 @@ func (l *lineReader) fill() {
 		l.start = 0
 	}
 	if l.end == len(l.buf) {
-		l.buf = append(l.buf, make([]byte, len(l.buf))...)
+		l.buf = append(l.buf, make([]byte, max(len(l.buf), windowBytes))...)
 	}
 	for empty := 0; ; empty++ {
 		n, err := l.r.Read(l.buf[l.end:])
