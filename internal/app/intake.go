@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"runtime/debug"
 	"time"
@@ -51,7 +50,7 @@ func (a *App) openDoor() error {
 	cfg := a.cfg.Intake.WithDefaults()
 	sources := intake.NewSources(cfg.Sources)
 	a.channels.door = intake.NewDoor(sources, clocked{a.stream, a.now}, a.detect, a.log)
-	a.channels.mail = mail.New(cfg.Mail, a.channels.door, net.DefaultResolver, a.log)
+	a.channels.mail = mail.New(cfg.Mail, a.channels.door, mail.ResolverAt(cfg.Mail.Resolver), a.log)
 	var err error
 	a.channels.fetch, err = fetch.New(fetch.Options{
 		Agent: fetch.Agent(buildVersion(), cfg.Contact), Spool: filepath.Join(a.data.Sub("spool"), "fetch"), Metrics: a.metrics,

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,6 +75,9 @@ type Mail struct {
 	// of Authentication-Results). Their word counts where a signature is broken on its way to us, as by a list. Such a
 	// server must remove fields with its name from mails that come from outside.
 	TrustedAuthserv []string `yaml:"trusted_authserv"`
+	// Resolver is the DNS server that is asked for the keys of signatures, as address and port: best one that validates
+	// DNSSEC and is near, such as 127.0.0.1:53. Empty: those that this machine uses.
+	Resolver string `yaml:"resolver"`
 }
 
 // Folder is the drop folder's config.
@@ -247,6 +251,11 @@ func (c Config) validateAuthors(bad func(field, format string, args ...any)) {
 	for _, id := range c.Mail.TrustedAuthserv {
 		if !authservRule.MatchString(id) {
 			bad("intake.mail.trusted_authserv", "%q is no name of a mail server: write it as it stands in Authentication-Results", id)
+		}
+	}
+	if r := c.Mail.Resolver; r != "" {
+		if ap, err := netip.ParseAddrPort(r); err != nil || ap.Port() == 0 {
+			bad("intake.mail.resolver", "%q is no address with a port: write 192.0.2.53:53", r)
 		}
 	}
 }

@@ -14,6 +14,16 @@ type Resolver interface {
 	LookupTXT(ctx context.Context, name string) ([]string, error)
 }
 
+// ResolverAt returns what asks the DNS server at an address and port; empty: those that the machine uses.
+func ResolverAt(address string) *net.Resolver {
+	if address == "" {
+		return net.DefaultResolver
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+}
+
 const (
 	keyTimeout = 5 * time.Second  // for one key
 	keyKept    = 10 * time.Minute // an answer, also that there is none
