@@ -6,17 +6,14 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
 
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
@@ -51,9 +48,6 @@ type DB struct {
 	names map[string]int32 // committed numbers of names; mu
 }
 
-//go:embed migrations
-var migrations embed.FS
-
 // Open opens or makes the database: the one that cfg names, or SQLite in dir. The schema is brought up to date.
 func Open(ctx context.Context, cfg Config, dir string, episodes incident.Config) (*DB, error) {
 	db := &DB{windows: &episodes, names: map[string]int32{}}
@@ -73,7 +67,7 @@ func Open(ctx context.Context, cfg Config, dir string, episodes incident.Config)
 }
 
 // OpenReader opens the SQLite database in dir, or the PostgreSQL database that cfg names, for reading beside a node
-// that runs. fs.ErrNotExist says that there is none yet.
+// that runs. fs.ErrNotExist says that there is none yet, and ErrOlder that it was left by an older Tocsin.
 func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.Config) (*DB, error) {
 	db := &DB{windows: &episodes, names: map[string]int32{}}
 	var err error
@@ -87,6 +81,9 @@ func OpenReader(ctx context.Context, cfg Config, dir string, episodes incident.C
 	}
 	if err := db.read.PingContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", plain(err)), db.Close())
+	}
+	if err := db.current(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
 	}
 	return db, nil
 }
@@ -110,21 +107,6 @@ func (db *DB) Ready(ctx context.Context) error {
 	var one int
 	if err := db.read.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
 		return fmt.Errorf("ask the database: %w", plain(err))
-	}
-	return nil
-}
-
-func (db *DB) migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations/"+db.dialect.name)
-	if err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", plain(err))
-	}
-	p, err := goose.NewProvider(db.dialect.goose, db.write, files)
-	if err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", plain(err))
-	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("bring the schema up to date: %w", plain(err))
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"database/sql"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -44,9 +46,24 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 	if err != nil {
 		t.Fatal(err)
 	}
+	reads := func(want error) {
+		t.Helper()
+		db, err := store.OpenReader(t.Context(), cfg, dir, incident.Defaults())
+		if !errors.Is(err, want) {
+			t.Errorf("a reader is told %v, want %v", err, want)
+		}
+		if err == nil {
+			_ = db.Close()
+		}
+	}
+	if err := old.PingContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reads(fs.ErrNotExist) // it was just made
 	if _, err := p.UpTo(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
+	reads(store.ErrOlder)
 	seen, received := storetest.Start.AddDate(-1, 0, 0), storetest.Start
 	for _, q := range []struct {
 		text string
