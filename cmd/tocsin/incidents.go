@@ -50,10 +50,11 @@ func newIncidents() *cobra.Command {
 	var asJSON bool
 	var state string
 	cmd := &cobra.Command{
-		Use:   "incidents [--data DIR] [--json] [--state S]",
+		Use:   "incidents [--data DIR] [--json] [--state S] [--type T]",
 		Short: "List incidents, also beside a running node",
 		Long: `Incidents lists all incidents, ordered by key: one for each responsible party and problem, for as long as it goes on.
-The key follows from the party and the problem alone, so that runs can be compared; the id is the one to speak of.`,
+The key follows from the party and the problem alone, so that runs can be compared; the id is the one to speak of.
+The table only counts what is filed apart, copyright notices, unless it is asked for with --type; --json prints all.`,
 		Example: "  tocsin incidents --state open\n  tocsin incidents --json | jq -r 'select(.party == \"own\") | .subject'",
 		Args:    noArgs,
 	}
@@ -61,10 +62,14 @@ The key follows from the party and the problem alone, so that runs can be compar
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line, all of them, ordered by key")
 	cmd.Flags().StringVar(&state, "state", "", "only incidents in this state: open, told, contained, quiet, closed")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions([]string{"open", "told", "contained", "quiet", "closed"}, cobra.ShellCompDirectiveNoFileComp))
+	kind := typeFlag(cmd, report.Kinds(), "only incidents of this RSIT type, such as phishing or copyright")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		only, err := kind()
+		if err != nil {
+			return err
+		}
 		var s incident.State
 		if state != "" {
-			var err error
 			if s, err = incident.ParseState(state); err != nil {
 				return wrongUse("%w", err)
 			}
@@ -82,12 +87,36 @@ The key follows from the party and the problem alone, so that runs can be compar
 		if asJSON {
 			list = encodeIncidents
 		}
-		if err := errors.Join(list(out, db.Incidents(cmd.Context(), s)), out.Flush()); err != nil {
+		left := filedApart{}
+		all := chosen(db.Incidents(cmd.Context(), s), func(k report.Kind) bool {
+			if only.Valid() {
+				return k == only
+			}
+			return asJSON || !left.take(k)
+		})
+		again := "tocsin incidents"
+		if state != "" {
+			again += " --state " + state
+		}
+		err = list(out, all)
+		left.print(out, again)
+		if err := errors.Join(err, out.Flush()); err != nil {
 			return cannot(err)
 		}
 		return nil
 	}
 	return cmd
+}
+
+// chosen yields the incidents whose kind is wanted, and every error.
+func chosen(all incidentSeq, wanted func(report.Kind) bool) incidentSeq {
+	return func(yield func(incident.Incident, error) bool) {
+		for in, err := range all {
+			if (err != nil || wanted(in.Kind)) && !yield(in, err) {
+				return
+			}
+		}
+	}
 }
 
 // openReader opens the database of a data directory for reading.

@@ -51,41 +51,53 @@ type waitingLine struct {
 	Authenticity report.Authenticity `json:"authenticity"`
 	Signer       string              `json:"signer,omitempty"`
 	Reason       string              `json:"reason"`
+	Apart        report.Type         `json:"apart,omitempty"`
 	Thread       report.ID           `json:"thread"`
 }
 
 func waitingOf(l *desk.Letter) waitingLine {
 	return waitingLine{
 		ID: l.ID, ReceivedAt: l.ReceivedAt, State: l.State, Channel: l.Channel, Reporter: l.Reporter, From: l.Sender, Name: l.Name,
-		Authenticity: l.Authenticity, Signer: l.Signer, Reason: l.Reason, Thread: l.Thread,
+		Authenticity: l.Authenticity, Signer: l.Signer, Reason: l.Reason, Apart: l.Apart.Type, Thread: l.Thread,
 	}
 }
 
 func newWaitingList() *cobra.Command {
 	var asJSON, aside bool
 	cmd := &cobra.Command{
-		Use: "list [--data DIR] [--json] [--aside]", Short: "List mails that wait for a person, oldest first, also beside a running node",
+		Use: "list [--data DIR] [--json] [--aside] [--type T]", Short: "List mails that wait for a person, oldest first, also beside a running node",
+		Long: `List lists the mails that wait for a person, oldest first. What is filed apart, letters about copyright, is only counted
+unless it is asked for with --type; --json prints all of them.`,
 		Args: cobra.NoArgs,
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.Flags().BoolVar(&aside, "aside", false, "those that were set aside instead")
+	kind := typeFlag(cmd, report.KindsApart(), "only mails that are filed apart under this type")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		only, err := kind()
+		if err != nil {
+			return err
+		}
 		db, err := openReader(cmd, *data)
 		if err != nil {
 			return err
 		}
 		defer db.Close()
-		state := report.StateWaiting
+		state, again := report.StateWaiting, "tocsin waiting list"
 		if aside {
-			state = report.StateAside
+			state, again = report.StateAside, again+" --aside"
 		}
 		w, enc, n := cmd.OutOrStdout(), json.NewEncoder(cmd.OutOrStdout()), 0
+		left := filedApart{}
 		for row, err := range db.Letters(cmd.Context(), state) {
 			if err != nil {
 				return cannot(err)
 			}
 			l := row.Letter()
+			if only.Apart() && l.Apart != only || !only.Apart() && !asJSON && left.take(l.Apart) {
+				continue
+			}
 			if asJSON {
 				err = enc.Encode(waitingOf(&l))
 			} else {
@@ -99,6 +111,7 @@ func newWaitingList() *cobra.Command {
 		if n == 0 && !asJSON {
 			fmt.Fprintln(w, "no mail "+map[bool]string{false: "waits for a person", true: "is set aside"}[aside])
 		}
+		left.print(w, again)
 		return nil
 	}
 	return cmd

@@ -24,9 +24,11 @@ import (
 
 // Letters reads mails that are in no format.
 type Letters interface {
-	// Letters returns up to limit of those in a state, oldest first, behind the one that was received at a time and has
+	// Letters returns up to limit of those on a shelf, oldest first, behind the one that was received at a time and has
 	// an id; the zero of both begins.
-	Letters(ctx context.Context, state report.State, after time.Time, id report.ID, limit int) ([]desk.Letter, error)
+	Letters(ctx context.Context, on desk.Shelf, after time.Time, id report.ID, limit int) ([]desk.Letter, error)
+	// Apart counts those in a state that are filed apart, by kind.
+	Apart(ctx context.Context, state report.State) (map[report.Kind]int, error)
 	// Letter opens one; desk.ErrNoReport where there is none.
 	Letter(ctx context.Context, id report.ID) (desk.Opened, error)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,6 +25,7 @@ type listed struct {
 	ReceivedAt   time.Time `json:"received_at"`
 	State        string    `json:"state" enum:"waiting,set-aside,worked"`
 	Reason       string    `json:"reason" doc:"why it waits, or was set aside"`
+	Apart        string    `json:"apart,omitempty" doc:"type under which it is filed apart"`
 	Channel      string    `json:"channel"`
 	Reporter     string    `json:"reporter"`
 	From         string    `json:"from,omitempty" doc:"the author's address as the mail says, which anybody can write"`
@@ -37,7 +39,7 @@ type listed struct {
 
 func listedOf(l *desk.Letter) listed {
 	out := listed{
-		ID: l.ID.String(), ReceivedAt: l.ReceivedAt, State: string(l.State), Reason: letter.Display(l.Reason), Channel: l.Channel,
+		ID: l.ID.String(), ReceivedAt: l.ReceivedAt, State: string(l.State), Reason: letter.Display(l.Reason), Apart: string(l.Apart.Type), Channel: l.Channel,
 		Reporter: l.Reporter, From: letter.Display(l.Sender), Name: letter.Display(l.Name), Authenticity: string(l.Authenticity),
 		Signer: l.Signer, TLP: l.TLP.String(), Exercise: l.Exercise,
 	}
@@ -92,14 +94,16 @@ func (in *PathID) parse() (report.ID, error) {
 }
 
 type pageInput struct {
+	Apart string `query:"apart" doc:"those filed apart under this type; left out, those that are not filed apart"`
 	After string `query:"after" doc:"what next said on the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 
 type page struct {
 	Body struct {
-		Items []listed `json:"items"`
-		Next  string   `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
+		Items []listed       `json:"items"`
+		Apart map[string]int `json:"apart" doc:"how many in this state are filed apart, by type: they are in items only where asked for"`
+		Next  string         `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
 	}
 }
 
@@ -130,7 +134,13 @@ func (a *API) list(state report.State) func(context.Context, *pageInput) (*page,
 		if err != nil {
 			return nil, huma.Error422UnprocessableEntity("begin anew: after is what next said on the page before", &huma.ErrorDetail{Location: "query.after", Message: err.Error()})
 		}
-		all, err := a.rooms.Letters.Letters(ctx, state, at, id, in.Limit+1)
+		on := desk.Shelf{State: state}
+		if in.Apart != "" {
+			if on.Apart = report.KindOf(in.Apart); !on.Apart.Apart() {
+				return nil, huma.Error422UnprocessableEntity("nothing of this type is filed apart", &huma.ErrorDetail{Location: "query.apart", Message: "one of " + kindsApart()})
+			}
+		}
+		all, err := a.rooms.Letters.Letters(ctx, on, at, id, in.Limit+1)
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
@@ -140,8 +150,24 @@ func (a *API) list(state report.State) func(context.Context, *pageInput) (*page,
 			out.Body.Next = cursor(&all[in.Limit-1])
 		}
 		out.Body.Items = listOf(all)
+		apart, err := a.rooms.Letters.Apart(ctx, state)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		out.Body.Apart = map[string]int{}
+		for kind, n := range apart {
+			out.Body.Apart[string(kind.Type)] = n
+		}
 		return out, nil
 	}
+}
+
+func kindsApart() string {
+	var types []string
+	for _, k := range report.KindsApart() {
+		types = append(types, string(k.Type))
+	}
+	return strings.Join(types, ", ")
 }
 
 // cursor names a letter by its place in the list.

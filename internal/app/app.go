@@ -87,7 +87,7 @@ func (a *App) build(ctx context.Context) error {
 		return err
 	}
 	a.desk = &desk.Desk{
-		Open: a.open, Originals: originals{a.stream}, Store: a.store, Assigns: a.store, Incidents: a.cfg.Incident,
+		Open: a.open, About: formats.About, Originals: originals{a.stream}, Store: a.store, Assigns: a.store, Incidents: a.cfg.Incident,
 		Networks: func() desk.Networks { return a.networks.Cursor() },
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}

@@ -20,11 +20,16 @@ type Waiting struct{ app *App }
 // Waiting returns it.
 func (a *App) Waiting() Waiting { return Waiting{a} }
 
-// Letters returns up to limit of the reports in a state, waiting or set aside, oldest first: those behind the one that
-// was received at a time and has an id.
-func (w Waiting) Letters(ctx context.Context, state report.State, after time.Time, id report.ID, limit int) ([]desk.Letter, error) {
-	rows, err := w.app.store.LettersAfter(ctx, state, after, id, limit)
+// Letters returns up to limit of the letters on a shelf, oldest first: those behind the one that was received at a time
+// and has an id.
+func (w Waiting) Letters(ctx context.Context, on desk.Shelf, after time.Time, id report.ID, limit int) ([]desk.Letter, error) {
+	rows, err := w.app.store.LettersAfter(ctx, on, after, id, limit)
 	return letters(rows), err
+}
+
+// Apart counts the letters in a state that are filed apart, by kind.
+func (w Waiting) Apart(ctx context.Context, state report.State) (map[report.Kind]int, error) {
+	return w.app.store.LettersApart(ctx, state)
 }
 
 func letters(rows []store.Row) []desk.Letter {

@@ -181,6 +181,7 @@ func TestWaitingAPI(t *testing.T) {
 		letterFrom(4, "ann@example.net", "198.51.100.7 and 198.51.100.9"),
 		letterFrom(5, "ann@example.net", "again"),
 		"From: MAILER-DAEMON@example.net\nMessage-ID: <9@example.net>\nSubject: Undelivered Mail\n\nx\n",
+		letterFrom(6, "legal@example.net", dmca),
 	)
 	var list []map[string]any
 	for after := ""; ; {
@@ -195,6 +196,7 @@ func TestWaitingAPI(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 	id := func(n int) string { return list[n-1]["id"].(string) }
+	apart(t, p)
 
 	one := p.want(200, "GET", "/waiting/"+id(1), nil)
 	head := one["letter"].(map[string]any)["head"].(map[string]any)
@@ -230,6 +232,27 @@ func TestWaitingAPI(t *testing.T) {
 		if strings.Contains(said, personal) {
 			t.Errorf("the log says %q", personal)
 		}
+	}
+}
+
+const dmca = `This is a notice under 17 U.S.C. § 512. We have a good faith belief that 198.51.100.7 shares our work. Under
+penalty of perjury: we are authorized to act on behalf of the owner.`
+
+// apart: a copyright notice waits on a shelf of its own, and the others' list counts it.
+func apart(t *testing.T, p *person) {
+	t.Helper()
+	rest := p.want(200, "GET", "/waiting", nil)
+	if n := rest["apart"].(map[string]any)["copyright"]; len(items(rest)) != 5 || n != 1.0 {
+		t.Errorf("%+v", rest)
+	}
+	if got := items(p.want(200, "GET", "/waiting?apart=copyright", nil)); len(got) != 1 || got[0]["apart"] != "copyright" || got[0]["from"] != "legal@example.net" {
+		t.Errorf("%+v", got)
+	}
+	if got := items(p.want(200, "GET", "/aside?apart=copyright", nil)); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	for _, typ := range []string{"phishing", "nonsense", "unknown"} {
+		p.want(422, "GET", "/waiting?apart="+typ, nil)
 	}
 }
 

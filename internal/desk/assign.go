@@ -32,11 +32,19 @@ var ErrNoReport = errors.New("no such report")
 // Letter is a report that is a mail in no format, as a person deals with it.
 type Letter struct {
 	report.Report
-	Generation int       // that was worked last
-	Reason     string    // why it waits or was set aside; personal
-	Sender     string    // author; personal
-	Thread     report.ID // oldest report of its thread; zero where it has none
+	Generation int         // that was worked last
+	Reason     string      // why it waits or was set aside; personal
+	Apart      report.Kind // the kind under which it is filed apart; zero: with the rest
+	Sender     string      // author; personal
+	Thread     report.ID   // oldest report of its thread; zero where it has none
 	Events     int64
+}
+
+// Shelf is a list of letters: those in a state, report.StateWaiting or report.StateAside, that are filed apart under a
+// kind. The zero Kind is the shelf of all the rest.
+type Shelf struct {
+	State report.State
+	Apart report.Kind
 }
 
 // Opened is a letter with all that a person needs to deal with it.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"tocsin/internal/formats/letter"
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
 )
@@ -28,6 +29,10 @@ type Desk struct {
 	// *report.RowError with Row 0, and the Document beside it says what cannot be opened; or a *report.Letter for a mail
 	// that is in no format.
 	Open func(doc report.Document, format string) iter.Seq2[Document, error]
+
+	// About says of what kind a mail in no format is, where that files it apart from the rest; else the zero Kind. May
+	// be nil.
+	About func(m *report.Mail, r *letter.Reading) report.Kind
 
 	// Networks returns the address tables in force, for one goroutine. It is asked for each chunk, so that a chunk is
 	// attributed by one state of the tables.

@@ -29,7 +29,7 @@ func (w *work) put(l *report.Letter, m *report.Mail) error {
 	if w.letter == nil || w.letter.State == report.StateAside && l.State == report.StateWaiting {
 		w.letter, w.result.Letter = l, l.State
 	}
-	if err := w.readLetter(); err != nil {
+	if err := w.readLetter(m); err != nil {
 		return err
 	}
 	if w.done > 0 {
@@ -47,7 +47,7 @@ func (w *work) put(l *report.Letter, m *report.Mail) error {
 
 // readLetter reads the text of a letter, once for the report, so that a person can be shown it without the original:
 // beside a running node nothing but the database can be read.
-func (w *work) readLetter() error {
+func (w *work) readLetter(m *report.Mail) error {
 	if w.reading != nil {
 		return nil
 	}
@@ -59,6 +59,9 @@ func (w *work) readLetter() error {
 	text, err := letter.Text(original)
 	if err != nil {
 		return fmt.Errorf("read a letter: %w", err)
+	}
+	if m != nil && w.desk.About != nil {
+		w.letter.Apart = w.desk.About(m, &text)
 	}
 	w.reading, err = EncodeReading(&text)
 	return err

@@ -1,6 +1,9 @@
 package report
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Class and type of the Reference Security Incident Taxonomy, version 1003 (ENISA / TF-CSIRT RSIT working group).
 type (
@@ -106,6 +109,20 @@ func KindOf(typ string) Kind {
 		return k
 	}
 	return Undetermined
+}
+
+// apart are the kinds of which a desk may get so many that they drown the rest, and which are another desk's work: lists
+// for people count them and show them only when asked.
+var apart = map[Kind]bool{ //nolint:gochecknoglobals // table of plain data
+	{"fraud", "copyright"}: true,
+}
+
+// Apart reports whether what is of this kind is filed apart from the rest.
+func (k Kind) Apart() bool { return apart[k] }
+
+// KindsApart returns the kinds that are filed apart, in the taxonomy's order.
+func KindsApart() []Kind {
+	return slices.DeleteFunc(Kinds(), func(k Kind) bool { return !k.Apart() })
 }
 
 // Kinds returns every kind of RSIT 1003 in the taxonomy's order.

@@ -17,6 +17,10 @@ const MaxReferences = 32
 type Letter struct {
 	State  State  // StateWaiting or StateAside
 	Reason string // a sentence; personal: may quote the mail
+
+	// Apart is the kind under which it is filed apart (Kind.Apart); the zero value files it with the rest. It says what
+	// the mail is about, which a person still has to read.
+	Apart Kind
 }
 
 // Error returns the reason.

@@ -151,19 +151,39 @@ func (db *DB) Linked(ctx context.Context, id report.ID) ([]Row, error) {
 	return all, nil
 }
 
-// LettersAfter returns up to limit of the reports in a state, oldest first: those behind the one that was received at
-// a time and has an id.
-func (db *DB) LettersAfter(ctx context.Context, state report.State, after time.Time, id report.ID, limit int) ([]Row, error) {
+// LettersAfter returns up to limit of the letters on a shelf, oldest first: those behind the one that was received at a
+// time and has an id.
+func (db *DB) LettersAfter(ctx context.Context, on desk.Shelf, after time.Time, id report.ID, limit int) ([]Row, error) {
 	var all []Row
 	micros := after.UnixMicro()
-	for r, err := range db.reports(ctx, "list the letters", `WHERE state = ? AND (received_at > ? OR received_at = ? AND id > ?)
-		ORDER BY received_at, id LIMIT ?`, string(state), micros, micros, id[:], limit) {
+	for r, err := range db.reports(ctx, "list the letters", `WHERE state = ? AND apart = ? AND (received_at > ? OR received_at = ? AND id > ?)
+		ORDER BY received_at, id LIMIT ?`, string(on.State), string(on.Apart.Type), micros, micros, id[:], limit) {
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, r)
 	}
 	return all, nil
+}
+
+// LettersApart counts the letters in a state that are filed apart, by kind.
+func (db *DB) LettersApart(ctx context.Context, state report.State) (map[report.Kind]int, error) {
+	rows, err := db.read.QueryContext(ctx, db.dialect.sql(
+		`SELECT apart, count(*) FROM reports WHERE state = ? AND apart <> '' GROUP BY apart`), string(state))
+	if err != nil {
+		return nil, fmt.Errorf("count the letters that are filed apart: %w", plain(err))
+	}
+	defer rows.Close()
+	all := map[report.Kind]int{}
+	for rows.Next() {
+		var typ string
+		var n int
+		if err := rows.Scan(&typ, &n); err != nil {
+			return nil, fmt.Errorf("count the letters that are filed apart: %w", plain(err))
+		}
+		all[report.KindOf(typ)] = n
+	}
+	return all, rows.Err()
 }
 
 // Reading returns what can be read of a letter, see desk.DecodeReading; nil where it is past its end date.
@@ -215,6 +235,6 @@ func (db *DB) SentBy(ctx context.Context, sender string) (desk.Sent, error) {
 // Letter is the row as a person deals with it.
 func (r *Row) Letter() desk.Letter {
 	return desk.Letter{
-		Report: r.Report, Generation: r.Generation, Reason: r.Reason, Sender: r.Sender, Thread: r.Thread, Events: r.Events,
+		Report: r.Report, Generation: r.Generation, Reason: r.Reason, Apart: r.Apart, Sender: r.Sender, Thread: r.Thread, Events: r.Events,
 	}
 }

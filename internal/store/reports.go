@@ -158,7 +158,7 @@ const (
 		generation = ?, format = CASE WHEN format = '' THEN ? ELSE format END WHERE id = ?`
 	// What a person set aside stays there, also when it is read again, or when its work is handed out a second time.
 	endReport = `UPDATE reports SET documents = ?,
-		reason = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END,
+		reason = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN reason ELSE ? END, apart = ?,
 		state = CASE WHEN state = 'set-aside' AND ? = 'waiting' THEN state
 			WHEN ? = 'waiting' THEN 'waiting' WHEN events + repeats > 0 THEN 'worked' WHEN refused > 0 THEN 'quarantined'
 			WHEN ? = 'set-aside' THEN 'set-aside' ELSE 'worked' END WHERE id = ?`
@@ -202,7 +202,7 @@ func (w *writer) endReport(ctx context.Context, c *desk.Chunk) error {
 		letter = *c.Letter
 	}
 	state := string(letter.State)
-	if _, err := w.end.ExecContext(ctx, c.Documents, state, letter.Reason, state, state, state, c.Report.ID[:]); err != nil {
+	if _, err := w.end.ExecContext(ctx, c.Documents, state, letter.Reason, string(letter.Apart.Type), state, state, state, c.Report.ID[:]); err != nil {
 		return err
 	}
 	if c.Reading != nil {
@@ -234,9 +234,10 @@ type Row struct {
 	Events     int64
 	Repeats    int64
 	Refused    int64
-	Reason     string    // why it waits for a person or was set aside; personal
-	Sender     string    // author of a mail; personal
-	Thread     report.ID // oldest report of the mail's thread; zero for what is no mail
+	Reason     string      // why it waits for a person or was set aside; personal
+	Apart      report.Kind // under which a letter is filed apart; zero: with the rest
+	Sender     string      // author of a mail; personal
+	Thread     report.ID   // oldest report of the mail's thread; zero for what is no mail
 
 	// Grade as it was when the report was worked: the letter of its reporter, F where it is not shown to be from that;
 	// the digit that at least half of its events had or surpassed, or else that of the reporter's own grade.
@@ -244,18 +245,19 @@ type Row struct {
 }
 
 const reportColumns = `id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise,
-	generation, documents, events, repeats, refused, reason, authenticity, signer, sender, thread,
+	generation, documents, events, repeats, refused, reason, apart, authenticity, signer, sender, thread,
 	reliability, supposed, credible_1, credible_2, credible_3, credible_4, credible_5`
 
 func scanReport(scan func(...any) error) (Row, error) {
 	var r Row
 	var id, sum, thread []byte
+	var apart string
 	var received, exercise int64
 	var tlp, reliability, supposed uint8
 	var by incident.Weights
 	err := scan(&id, &r.Channel, &r.Reporter, &received, &r.Name, &r.Format, &r.Found, &sum, &r.Size, &tlp, &r.State,
 		&exercise, &r.Generation, &r.Documents, &r.Events, &r.Repeats, &r.Refused,
-		&r.Reason, &r.Authenticity, &r.Signer, &r.Sender, &thread,
+		&r.Reason, &apart, &r.Authenticity, &r.Signer, &r.Sender, &thread,
 		&reliability, &supposed, &by[1], &by[2], &by[3], &by[4], &by[5])
 	if err != nil {
 		return Row{}, err
@@ -267,6 +269,9 @@ func scanReport(scan func(...any) error) (Row, error) {
 	}
 	r.ID, r.SHA256 = report.ID(id), [32]byte(sum)
 	copy(r.Thread[:], thread)
+	if apart != "" {
+		r.Apart = report.KindOf(apart)
+	}
 	r.ReceivedAt, r.TLP, r.Exercise = time.UnixMicro(received).UTC(), report.TLP(tlp), exercise != 0
 	return r, nil
 }

@@ -1,9 +1,10 @@
 package acns
 
-import "strings"
+import (
+	"strings"
 
-// Header is a mail's header, of whatever package: a field's value by its name, "" when it is not there.
-type Header interface{ Get(name string) string }
+	"tocsin/internal/report"
+)
 
 const letterBytes = 256 << 10 // of a text that are looked at
 
@@ -28,17 +29,16 @@ var (
 )
 
 // Letter reports whether a mail is a copyright notice without the XML: the letter of 17 U.S.C. § 512, in English. It
-// says yes only when that is certain: not for a reply, nor an automatic answer, nor where the words are quoted. text
-// is the mail's text for people, decoded.
-func Letter(header Header, text string) bool {
-	subject := strings.ToLower(strings.TrimSpace(header.Get("Subject")))
+// says yes only when that is certain: not for a reply, nor where the words are quoted. text is the mail's text for
+// people, decoded.
+func Letter(m *report.Mail, text string) bool {
+	subject := strings.ToLower(strings.TrimSpace(m.Subject))
 	for _, re := range [...]string{"re:", "aw:", "sv:", "antw:", "rv:"} {
 		if strings.HasPrefix(subject, re) {
 			return false
 		}
 	}
-	auto := strings.ToLower(header.Get("Auto-Submitted"))
-	if header.Get("In-Reply-To") != "" || strings.HasPrefix(auto, "auto-replied") {
+	if len(m.References) > 0 {
 		return false
 	}
 	body := flat(text[:min(len(text), letterBytes)])

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tocsin/internal/desk"
 	"tocsin/internal/incident"
@@ -199,19 +201,61 @@ func pages(t *testing.T, db *store.DB, r *rand.Rand) {
 		doc.Report.ReceivedAt = doc.Report.ReceivedAt.Add(time.Duration(i/3) * time.Minute) // some at the same moment
 		work(t, Desk(t, db, doc), doc, 0)
 	}
-	var got []string
-	var last store.Row
-	for range 10 {
-		page, err := db.LettersAfter(t.Context(), report.StateWaiting, last.ReceivedAt, last.ID, 3)
-		if err != nil || len(page) > 3 {
-			t.Fatal(len(page), err)
+	on := func(apart report.Kind) (all []string) {
+		var last store.Row
+		for range 10 {
+			page, err := db.LettersAfter(t.Context(), desk.Shelf{State: report.StateWaiting, Apart: apart}, last.ReceivedAt, last.ID, 3)
+			if err != nil || len(page) > 3 {
+				t.Fatal(len(page), err)
+			}
+			for _, row := range page {
+				if row.Apart != apart || row.Letter().Apart != apart {
+					t.Errorf("%s lies apart under %v, listed under %v", row.ID, row.Apart, apart)
+				}
+				all, last = append(all, row.ID.String()), row
+			}
 		}
-		for _, row := range page {
-			got, last = append(got, row.ID.String()), row
-		}
+		return all
 	}
-	if diff := gocmp.Diff(ids(t, db.Letters(t.Context(), report.StateWaiting)), got); diff != "" || len(got) != 7 {
-		t.Errorf("%d:\n%s", len(got), diff)
+	rest := on(report.Kind{})
+	if diff := gocmp.Diff(ids(t, db.Letters(t.Context(), report.StateWaiting)), rest); diff != "" || len(rest) != 7 {
+		t.Errorf("%d:\n%s", len(rest), diff)
+	}
+	shelves(t, db, r, rest, on)
+}
+
+// shelves: what is filed apart is on its own shelf only, in each state, and counted.
+func shelves(t *testing.T, db *store.DB, r *rand.Rand, rest []string, on func(report.Kind) []string) {
+	t.Helper()
+	copyright := report.KindOf("copyright")
+	var want []string
+	for range 5 {
+		doc := mail(r, report.StateWaiting, report.Mail{})
+		doc.Letter.Apart = copyright
+		work(t, Desk(t, db, doc), doc, 0)
+		want = append(want, doc.Report.ID.String())
+	}
+	if diff := gocmp.Diff(want, on(copyright), cmpopts.SortSlices(strings.Compare)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := gocmp.Diff(rest, on(report.Kind{})); diff != "" {
+		t.Error(diff)
+	}
+	if all := ids(t, db.Letters(t.Context(), report.StateWaiting)); len(all) != 12 {
+		t.Errorf("%d wait in all", len(all))
+	}
+	id, err := report.ParseID(want[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.SetAside(t.Context(), id, "no"); err != nil {
+		t.Fatal(err)
+	}
+	for state, n := range map[report.State]int{report.StateWaiting: 4, report.StateAside: 1, report.StateWorked: 0} {
+		got, err := db.LettersApart(t.Context(), state)
+		if err != nil || got[copyright] != n || len(got) > 1 {
+			t.Errorf("%s: %v, %v", state, got, err)
+		}
 	}
 }
 
