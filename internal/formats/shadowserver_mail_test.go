@@ -116,7 +116,8 @@ func TestShadowserverMails(t *testing.T) {
 		}
 		t.Logf("%s: %d events, %d refused", entry.Path, len(events), len(refused))
 	}
-	t.Logf("Shadowserver mails: agreed %d of %d, %d events", agreed, total, rows)
+	corpustest.Agreed(t, "shadowserver_mail", agreed, total)
+	t.Logf("%d events", rows)
 	if total == 0 {
 		t.Error("the corpus has no mails of Shadowserver")
 	}

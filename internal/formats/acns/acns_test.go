@@ -83,7 +83,8 @@ func TestCorpus(t *testing.T) {
 		}
 		agreed++
 	}
-	t.Logf("ACNS: agreed %d of %d; of %d other mails none is taken", agreed, total, others)
+	corpustest.Agreed(t, "generic_mail, ACNS", agreed, total)
+	t.Logf("of %d other mails none is taken", others)
 	if total == 0 {
 		t.Error("the corpus has no notices")
 	}

@@ -81,7 +81,8 @@ func TestCorpus(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("arf: %d of %d mails read, %d of %d expected facts agreed", read, len(entries), agreed, facts)
+	corpustest.Agreed(t, "arf_mail, events", read, len(entries))
+	corpustest.Agreed(t, "arf_mail, facts", agreed, facts)
 	if read+len(unread) != len(entries) || facts < 20 {
 		t.Errorf("%d mails of %d were read, %d facts compared", read, len(entries), facts)
 	}

@@ -181,7 +181,8 @@ func TestCorpus(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("IntelMQ events: agreed %d of %d; %d of them have no source or no time and are refused", agreed, total, without)
+	corpustest.Agreed(t, "intelmq", agreed, total)
+	t.Logf("%d of them have no source or no time and are refused", without)
 	if total == 0 {
 		t.Error("the corpus has no events of IntelMQ")
 	}

@@ -99,7 +99,7 @@ func TestCorpusAgreement(t *testing.T) {
 		}
 	}
 	share := float64(agreed) / float64(max(total, 1))
-	t.Logf("list: %d of %d rows agree (%.2f %%) in %d files", agreed, total, 100*share, inputs)
+	corpustest.Agreed(t, "feeds", agreed, total)
 	if inputs < 100 || share < 0.95 {
 		t.Errorf("%d of %d rows agree in %d files, less than 95 %%", agreed, total, inputs)
 	}

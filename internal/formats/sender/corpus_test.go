@@ -91,7 +91,8 @@ func TestCorpus(t *testing.T) {
 	for d := range listed {
 		t.Errorf("explained in docs/formats/sender.md, but no difference: %s", d)
 	}
-	t.Logf("sender: %d of %d mails read, %d of %d expected facts agreed", readable, mails, agreed, facts)
+	corpustest.Agreed(t, "generic_mail, senders", readable, mails)
+	corpustest.Agreed(t, "generic_mail, facts", agreed, facts)
 	if mails < 15 || facts < 20 || agreed*100 < facts*95 {
 		t.Errorf("%d of %d facts agree, less than 95 %%", agreed, facts)
 	}

@@ -96,8 +96,8 @@ func TestCorpusAgreement(t *testing.T) {
 		}
 	}
 	share := float64(agreed) / float64(max(total-outside, 1))
-	t.Logf("shadowserver: %d of %d events agree (%.2f %%) in %d cases; %d of %d (%.2f %%) without those whose expected class and type RSIT 1003 does not have together",
-		agreed, total, 100*float64(agreed)/float64(max(total, 1)), cases, agreed, total-outside, 100*share)
+	corpustest.Agreed(t, "shadowserver", agreed, total)
+	corpustest.Agreed(t, "shadowserver, kinds of RSIT", agreed, total-outside)
 	if cases < 160 || share < 0.99 {
 		t.Errorf("%d of %d events agree in %d cases, less than 99 %%", agreed, total-outside, cases)
 	}

@@ -180,7 +180,7 @@ func TestCorpus(t *testing.T) {
 			agreed++
 		}
 	}
-	t.Logf("X-ARF in mails: agreed %d of %d", agreed, total)
+	corpustest.Agreed(t, "xarf_mail", agreed, total)
 	if total == 0 {
 		t.Error("the corpus has no X-ARF mails")
 	}
