@@ -29,7 +29,7 @@ func OpenData(dir string) (*Data, error) {
 	d := &Data{Dir: dir}
 	for _, sub := range []string{"", "keys", "db", "stream", "log", "spool"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("the data directory %s cannot be made: %w", report.Printable(dir), Reason(err))
+			return nil, fmt.Errorf("the folder %s of the data directory cannot be made: %w", report.Printable(filepath.Join(dir, sub)), Reason(err))
 		}
 	}
 	path := filepath.Join(dir, "lock")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"tocsin/internal/formats/internal/htmltext"
 	"tocsin/internal/formats/internal/mail"
 	"tocsin/internal/formats/letter"
 	"tocsin/internal/report"
@@ -146,6 +147,7 @@ type node struct {
 	index, depth int
 	loose        bool         // no error when no format claims it
 	inMail       bool         // part of a mail, however deep
+	html         bool         // text for people that is written in HTML
 	noMail       bool         // a mail here is evidence
 	packed       func() int64 // bytes of it read
 }
@@ -194,6 +196,9 @@ func (o *opener) open(n node) bool {
 	if isMail && !n.inMail {
 		n.Mail = letter.Mail(mail.HeadHeader(head))
 	}
+	if n.html {
+		return o.html(n)
+	}
 	if f, ok := claim(o.list, doc, head); ok {
 		return o.member(n, f)
 	}
@@ -206,6 +211,33 @@ func (o *opener) open(n node) bool {
 		return o.member(n, *o.named)
 	}
 	return o.unclaimed(n, o.tables.unknown(head))
+}
+
+// maxHTML is how much of a text in HTML is read as a person would.
+const maxHTML = 4 << 20
+
+// html asks the formats about a text in HTML: as a person reads it, and then as it is. They are not asked where
+// something in the mail was claimed before, as most mails say in HTML what their plain text has said; nor where a part of
+// it is hidden from its reader: what a person cannot see is no report.
+func (o *opener) html(n node) bool {
+	if o.told > o.outer {
+		return true
+	}
+	raw, err := io.ReadAll(io.LimitReader(n.Reader, maxHTML+1))
+	if err != nil || len(raw) > maxHTML {
+		return true // the mail's own reader says what is wrong with it, and a person reads what is too long
+	}
+	text, hidden := htmltext.Text(string(raw))
+	if len(hidden) > 0 {
+		return true
+	}
+	for _, as := range [][]byte{[]byte(text), raw} {
+		n.Reader = bytes.NewReader(as)
+		if f, ok := claim(o.list, n.Document, as[:min(len(as), HeadBytes)]); ok {
+			return o.member(n, f)
+		}
+	}
+	return true
 }
 
 func (o *opener) member(n node, f Format) bool {
@@ -314,6 +346,7 @@ func (o *opener) part(n node, p *mail.Part, direct *bool) (again, cut bool) {
 	body := &stickyReader{r: p.Body}
 	c := n.inside(body, name)
 	c.loose, c.inMail = loose(p), true
+	c.html = c.loose && p.Type == "text/html"
 	nested := p.Type == "message/rfc822" || p.Type == "message/global"
 	c.noMail = n.noMail || *direct
 	if nested && c.noMail {

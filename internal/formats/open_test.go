@@ -232,6 +232,15 @@ func TestOpen(t *testing.T) {
 		{"the envelope of an XARF report", mixed(prose, "Type: message/feedback-report\r\n\r\nFeedback-Type: xarf\r\n\r\n", "Type: text/csv\r\n\r\n"+two), []string{
 			"3 in/part-3 [daily] lines: a.example b.example",
 		}},
+		{"a text in HTML", mixed("Type: text/html\r\n\r\n<p>lines<br>a.example<br>b.example"), []string{
+			"1 in/part-1 [daily] lines: a.example b.example",
+		}},
+		{"a text in HTML that says what the plain one has said", mixed("Type: text/plain\r\n\r\n"+two, "Type: text/html\r\n\r\n<p>lines<br>a.example"), []string{
+			"1 in/part-1 [daily] lines: a.example b.example",
+		}},
+		{"a text in HTML of which some is hidden", mixed("Type: text/html\r\n\r\n<p>lines<br>a.example<br><i style='display:none'>b.example</i>"), []string{
+			"0 in waiting: the mail is in no format that Tocsin knows: read it, and make events of what it says",
+		}},
 		{"mail with an unknown file beside", mixed("Type: application/pdf; name=a.pdf\r\n\r\n%PDF-1.4\r\n", "Type: text/csv\r\n\r\n"+two), []string{
 			"1 in/a.pdf: the document is a PDF, which Tocsin does not open: send one of the formats arf, xarf, shadowserver, list, plain, as gzip or as zip",
 			"2 in/part-2 [daily] lines: a.example b.example",

@@ -63,8 +63,10 @@ func autoReplied(h message.Header) bool {
 		}
 	}
 	// Programs that mark nothing else: the subject alone proves nothing, a person may quote it.
+	// "auto-generated" together with such a subject is an answer (RFC 3834 §5 has auto-replied for it; Exchange's rules
+	// and ticket systems do not).
 	precedence := strings.ToLower(h.Get("Precedence"))
-	marked := h.Get("X-Auto-Response-Suppress") != "" || precedence == "bulk" || precedence == "junk" || h.Get("Return-Path") == "<>"
+	marked := auto == "auto-generated" || h.Get("X-Auto-Response-Suppress") != "" || precedence == "bulk" || precedence == "junk" || h.Get("Return-Path") == "<>"
 	return marked && begins(h.Get("Subject"), autoSubjects)
 }
 

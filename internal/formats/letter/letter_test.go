@@ -69,6 +69,7 @@ func TestAside(t *testing.T) {
 	}{
 		"a person":              {"From: ann@example.net\nSubject: attack from your network", ""},
 		"a reporting machine":   {"From: fail2ban@example.net\nAuto-Submitted: auto-generated\nSubject: abuse", ""},
+		"an answering machine":  {"From: ann@example.net\nAuto-Submitted: auto-generated\nSubject: Automatic reply: abuse", "auto-reply"},
 		"feedback loop":         {"From: fbl@example.net\nAuto-Submitted: auto-replied\nContent-Type: multipart/report; report-type=feedback-report; boundary=x", ""},
 		"the subject alone":     {"From: ann@example.net\nSubject: Out of office, and your network attacks us", ""},
 		"a postmaster's report": {"From: postmaster@example.net\nReturn-Path: <>\nSubject: spam from your network", ""},

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 
+	"tocsin/internal/formats/internal/htmltext"
 	message "tocsin/internal/formats/internal/mail"
 	"tocsin/internal/report"
 )
@@ -151,7 +152,7 @@ func (t *reading) part(p *message.Part, within string, depth int) {
 	case p.Type == "text/html":
 		text, cut := t.decoded(p, one.Number)
 		one.Cut = cut
-		shown, hidden := htmlText(text)
+		shown, hidden := htmltext.Text(text)
 		t.add(one, shown, hidden)
 	default:
 		text, cut := t.decoded(p, one.Number)

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tocsin/internal/formats/internal/htmltext"
 	imail "tocsin/internal/formats/internal/mail"
 	"tocsin/internal/report"
 )
@@ -128,10 +129,11 @@ func (l *letter) foreign(p *imail.Part) bool {
 
 func (l *letter) close(html string) *letter {
 	if strings.TrimSpace(l.text) == "" && html != "" {
-		if hidden.MatchString(html) {
+		text, hidden := htmltext.Text(html)
+		if len(hidden) > 0 {
 			l.why = errNoText.Error()
 		}
-		l.text = plain(html)
+		l.text = text
 	}
 	var b strings.Builder
 	for line := range strings.Lines(l.text) {
@@ -190,23 +192,6 @@ func decodeText(b []byte, charset string) string {
 		}
 	}
 	return out.String()
-}
-
-var (
-	hidden = regexp.MustCompile(`(?i)display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0|mso-hide|opacity\s*:\s*0|<[a-z]+\s[^>]*\bhidden\b|color\s*:\s*(?:#fff(?:fff)?\b|white\b|transparent)`)
-	unread = regexp.MustCompile(`(?is)<(?:script|style|head|title)\b.*?</(?:script|style|head|title)\s*>|<!--.*?-->`)
-	breaks = regexp.MustCompile(`(?i)<(?:br|/p|/div|/tr|/li|/h\d|/pre|/table)\b[^>]*>`)
-	cells  = regexp.MustCompile(`(?i)</t[dh]\s*>`)
-	tags   = regexp.MustCompile(`<[^>]*>`)
-)
-
-// plain is the text of HTML, a line a block.
-func plain(html string) string {
-	html = unread.ReplaceAllString(html, "")
-	html = breaks.ReplaceAllString(html, "\n")
-	html = cells.ReplaceAllString(html, "\t")
-	html = tags.ReplaceAllString(html, "")
-	return strings.NewReplacer("&nbsp;", " ", "&lt;", "<", "&gt;", ">", "&quot;", `"`, "&#39;", "'", "&amp;", "&").Replace(html)
 }
 
 // rowsOf reads a CSV file with a header.

@@ -17,6 +17,3 @@ func (s *Server) Speak(ctx context.Context, raw net.Conn, lmtp bool) {
 
 // ReadData is readData.
 func ReadData(r *bufio.Reader, to io.Writer) error { return readData(r, to) }
-
-// Drain is how long mails on their way may take when the node stops.
-const Drain = drain

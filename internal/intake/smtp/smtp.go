@@ -2,8 +2,8 @@
 // (RFC 2033), for the recipients that it was told of and for nobody else, and says 250 only when the mail is durable.
 // Everything that goes wrong here is answered with a 4xx, so that the mail server keeps the mail and tries again.
 //
-// The bytes of a mail stay those that came: no Received line is added (docs/adr says why, and why the protocol's side
-// is our own).
+// The bytes of a mail stay those that came: no Received line is added. docs/adr/0018-own-smtp-listener.md says why, and
+// why the protocol's side is our own.
 package smtp
 
 import (

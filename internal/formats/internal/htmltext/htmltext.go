@@ -1,4 +1,5 @@
-package letter
+// Package htmltext writes HTML as a person would read it.
+package htmltext
 
 import (
 	"errors"
@@ -16,10 +17,10 @@ const (
 	maxRules   = 500 // rules of style sheets that hide something
 )
 
-// htmlText writes HTML as text. hidden are the bytes of it that a mail program would not show: senders hide words from
+// Text writes HTML as text, UTF-8 both. hidden are the bytes of it that a mail program would not show: senders hide words from
 // people to get past filters, and from programs to fool them, so a person has to see both. Nothing is loaded or run.
-func htmlText(in string) (text string, hidden [][2]int) {
-	w := &htmlWriter{rules: map[string]bool{}}
+func Text(in string) (text string, hidden [][2]int) {
+	w := &writer{rules: map[string]bool{}}
 	z := html.NewTokenizer(strings.NewReader(in))
 	z.SetMaxBuf(len(in) + 1)
 	for {
@@ -52,7 +53,7 @@ type element struct {
 	at     int    // where its text begins
 }
 
-type htmlWriter struct {
+type writer struct {
 	b      strings.Builder
 	stack  []element
 	rules  map[string]bool // selectors that hide: ".x", "#x", "x"
@@ -65,7 +66,7 @@ type htmlWriter struct {
 	hidden [][2]int
 }
 
-func (w *htmlWriter) isHidden() bool { return len(w.stack) > 0 && w.stack[len(w.stack)-1].hidden }
+func (w *writer) isHidden() bool { return len(w.stack) > 0 && w.stack[len(w.stack)-1].hidden }
 
 const (
 	hiddenBegin = "[hidden: "
@@ -73,7 +74,7 @@ const (
 )
 
 // text takes text, whose character references are undone.
-func (w *htmlWriter) text(s string) {
+func (w *writer) text(s string) {
 	switch w.silent {
 	case "":
 	case "style":
@@ -103,7 +104,7 @@ func (w *htmlWriter) text(s string) {
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' }
 
 // put writes a word, marked when it is hidden.
-func (w *htmlWriter) put(s string) {
+func (w *writer) put(s string) {
 	open := len(w.hidden) > 0 && w.hidden[len(w.hidden)-1][1] < 0
 	if open && !w.isHidden() {
 		w.b.WriteString(hiddenEnd)
@@ -124,14 +125,14 @@ func (w *htmlWriter) put(s string) {
 	w.b.WriteString(s)
 }
 
-func (w *htmlWriter) close() {
+func (w *writer) close() {
 	if n := len(w.hidden); n > 0 && w.hidden[n-1][1] < 0 {
 		w.b.WriteString(hiddenEnd)
 		w.hidden[n-1][1] = w.b.Len()
 	}
 }
 
-func (w *htmlWriter) start(t html.Token) {
+func (w *writer) start(t html.Token) {
 	e := element{name: t.Data, hidden: w.isHidden(), at: w.b.Len()}
 	dark := false
 	var alt string
@@ -196,7 +197,7 @@ func (w *htmlWriter) start(t html.Token) {
 }
 
 // newline ends a line now, so that several make empty lines; not more than two.
-func (w *htmlWriter) newline() {
+func (w *writer) newline() {
 	if w.silent != "" {
 		return
 	}
@@ -206,7 +207,7 @@ func (w *htmlWriter) newline() {
 	w.line = true
 }
 
-func (w *htmlWriter) end(a atom.Atom, name string) {
+func (w *writer) end(a atom.Atom, name string) {
 	if w.silent != "" {
 		if name == "style" && w.silent == "style" {
 			w.sheet(w.style.String())
@@ -239,7 +240,7 @@ func (w *htmlWriter) end(a atom.Atom, name string) {
 }
 
 // leads shows where a link leads, unless its text is just that.
-func (w *htmlWriter) leads(e element) {
+func (w *writer) leads(e element) {
 	if e.link == "" || strings.HasPrefix(e.link, "#") || e.at > w.b.Len() {
 		return
 	}
@@ -265,7 +266,7 @@ var (
 )
 
 // sheet takes the rules of a style sheet that hide, as far as their selectors are simple.
-func (w *htmlWriter) sheet(css string) {
+func (w *writer) sheet(css string) {
 	for _, m := range ruleSet.FindAllStringSubmatch(comment.ReplaceAllString(css, ""), -1) {
 		if h, _ := hides(m[2], true); !h || len(w.rules) >= maxRules {
 			continue
