@@ -1,0 +1,31 @@
+package line
+
+import "net/netip"
+
+// Session is that somebody held a range. Certain lies within Possible: for all of Certain the source says so, and
+// outside of Possible it was somebody else or nobody. In between the log does not say.
+type Session struct {
+	Range    Range
+	Holder   Holder
+	Possible Span
+	Certain  Span // may be empty
+}
+
+// Holder is who holds a range, as the room keeps it: a line, or an address behind a NAT. It is comparable. The zero value
+// is nobody.
+type Holder struct {
+	Line   LineID
+	Inside Address // where Line is zero
+}
+
+// IsZero reports whether the holder is nobody.
+func (h Holder) IsZero() bool { return h == Holder{} }
+
+// LineID numbers a line within one node, from 1. It means nothing outside of the running process.
+type LineID uint32
+
+// Address is an address in a realm.
+type Address struct {
+	Addr  netip.Addr
+	Realm string // "" is the Internet
+}

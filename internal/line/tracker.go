@@ -1,0 +1,475 @@
+package line
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Rules are how a source's records are to be understood.
+type Rules struct {
+	// AliveWithin is how often the source says of each session that it goes on, at least: two interim updates, say. A
+	// session of which nothing was heard for longer is not certain any more. Zero: the source says no such thing, and a
+	// session goes on until something else is said.
+	AliveWithin time.Duration
+
+	// Standing says that the source is a table: what it says holds until it is read again. Else a session that is open is
+	// certain only as far as the source's log reaches.
+	Standing bool
+}
+
+const (
+	// reorder is for how long, in the source's own time, records may come late or in another order.
+	reorder = 15 * 60
+
+	// unknownStart is how far back a session is thought to reach of which only a later moment is known.
+	unknownStart = 7 * 24 * 3600
+)
+
+// Tracker makes sessions of the records of one source. Records may come twice, late, or in another order, and some may
+// be missing: then what was not said is not certain. It is not safe for concurrent use.
+type Tracker struct {
+	rules Rules
+	emit  func(Session) // each session once, when nothing more is expected of it
+
+	sessions map[sessionKey][]*entry // those that are open or ended lately
+	ranges   map[Range]*entry        // who holds a range, the last that was heard of
+	devices  map[string]*device
+	places   map[place][]*entry // for questions
+	lengths  [129]int           // how many entries have a prefix of so many bits; IPv4 and IPv6 together
+	ended    []*entry           // in the order in which they did; the first of them leave first
+	mark     int64              // the latest moment heard of
+}
+
+type sessionKey struct{ nas, session string }
+
+// device is a NAS, a NAT or a table.
+type device struct {
+	mark int64 // the latest moment that it has spoken of: it was alive then
+	open map[*entry]struct{}
+}
+
+// entry is a session in the making.
+type entry struct {
+	key     sessionKey
+	rng     Range
+	holder  Holder
+	device  *device
+	from    Span  // it began within these seconds
+	began   bool  // from is what the source said, and not only a bound
+	seen    int64 // until here the source has said itself that it goes on
+	doubt   int64 // from here on records may be missing; Never: none are
+	until   Moment
+	over    bool
+	stopped bool // over, and the source said when; else it was found out by what came later
+	to      Span // it ended within these seconds, where over
+	endedAt int64
+}
+
+// NewTracker returns a tracker that hands sessions to emit.
+func NewTracker(rules Rules, emit func(Session)) *Tracker {
+	return &Tracker{
+		rules: rules, emit: emit, sessions: map[sessionKey][]*entry{}, ranges: map[Range]*entry{},
+		devices: map[string]*device{}, places: map[place][]*entry{}, mark: Ever,
+	}
+}
+
+// Mark is the latest moment that the source has spoken of; Ever before its first record.
+func (t *Tracker) Mark() int64 { return t.mark }
+
+// Take takes a valid record, whose Held is holder here.
+func (t *Tracker) Take(r *Record, holder Holder) {
+	d := t.device(r.NAS)
+	switch r.Action {
+	case Start:
+		t.start(r, holder, d)
+	case Alive:
+		t.alive(r, holder, d)
+	case Stop:
+		t.stop(r, holder, d)
+	case Reset:
+		t.reset(d, r.At)
+	case Swept:
+		t.swept(d, r.At)
+	}
+	d.mark = max(d.mark, r.At.Earliest)
+	if r.At.Earliest > t.mark {
+		t.mark = r.At.Earliest
+		t.settle(t.mark - reorder)
+	}
+}
+
+func (t *Tracker) device(name string) *device {
+	d := t.devices[name]
+	if d == nil {
+		d = &device{mark: Ever, open: map[*entry]struct{}{}}
+		t.devices[name] = d
+	}
+	return d
+}
+
+func (t *Tracker) start(r *Record, holder Holder, d *device) {
+	if e := t.find(r, holder); e != nil {
+		switch {
+		case !e.began && r.At.Earliest <= e.seen: // its start comes late
+			e.begin(r.At)
+			return
+		case e.began && e.from == within(r.At): // the same again
+			return
+		case e.began && e.from.From > r.At.Latest: // an older session of that name, whose stop is lost
+		default:
+			t.end(e, Moment{e.certainTo(), r.At.Latest}, false)
+		}
+	}
+	e := t.add(r, holder, d)
+	e.begin(r.At)
+	e.seen = e.from.To
+	t.hold(e, r.At)
+}
+
+func (t *Tracker) alive(r *Record, holder Holder, d *device) {
+	e := t.find(r, holder)
+	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {
+		e = t.add(r, holder, d)
+		t.bound(e, r)
+		t.hold(e, r.At)
+	}
+	if !r.Since.IsZero() && !e.began {
+		e.begin(r.Since)
+	}
+	e.lives(r)
+	if e.over && !e.stopped { // it was thought to have ended
+		e.to.From = max(e.to.From, r.At.Earliest)
+		e.to.To = max(e.to.To, r.At.Latest+1)
+		t.contradict(e, r.At)
+	}
+}
+
+// lives notes that the session is alive at a record's time.
+func (e *entry) lives(r *Record) {
+	switch {
+	case e.doubt >= r.At.Earliest:
+		e.seen = max(e.seen, r.At.Earliest)
+	case e.key.session != "": // the same session on both sides of the gap
+		e.doubt = Never
+		e.seen = max(e.seen, r.At.Earliest)
+	}
+	if r.Until.Latest > e.until.Latest {
+		e.until = r.Until
+	}
+}
+
+func (t *Tracker) stop(r *Record, holder Holder, d *device) {
+	if !r.Range.Prefix.IsValid() { // all that the session holds
+		for _, e := range append([]*entry(nil), t.sessions[sessionKey{r.NAS, r.Session}]...) {
+			one := *r
+			one.Range = e.rng
+			t.stop(&one, e.holder, d)
+		}
+		return
+	}
+	e := t.find(r, holder)
+	if e == nil {
+		e = t.add(r, holder, d)
+		t.bound(e, r)
+		e.seen = e.from.To
+		if now := t.ranges[r.Range]; now == nil {
+			t.ranges[r.Range] = e
+		}
+	}
+	if !r.Since.IsZero() && !e.began {
+		e.begin(r.Since)
+	}
+	at := r.At
+	if e.from.From > at.Latest { // it ends before it begins: a clock jumped, and neither is to be relied on
+		e.from = Span{at.Earliest, max(e.from.To, at.Latest+1)}
+	}
+	if e.key.session != "" {
+		e.doubt = Never
+	}
+	e.seen = max(e.seen, min(at.Earliest, e.doubt))
+	switch {
+	case e.over && e.stopped && e.to != within(at): // it was said twice, in two ways
+		e.to = Span{min(e.to.From, at.Earliest), max(e.to.To, at.Latest+1)}
+	case e.over && !e.stopped:
+		e.stopped, e.to = true, within(at)
+	case !e.over:
+		t.end(e, at, true)
+	}
+	t.contradict(e, at)
+}
+
+// contradict notes that the session still held its range at a moment: whoever is thought to have begun before that, did
+// not hold it for certain yet.
+func (t *Tracker) contradict(e *entry, at Moment) {
+	if now := t.ranges[e.rng]; now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
+		now.from.To = max(now.from.To, at.Latest+1)
+	}
+}
+
+func (t *Tracker) reset(d *device, at Moment) {
+	for e := range d.open {
+		if e.from.From <= at.Latest {
+			e.seen = max(e.seen, min(d.mark, at.Earliest, e.doubt)) // the device lived until then, and so did its sessions
+			t.end(e, Moment{e.certainTo(), at.Latest}, false)
+		}
+	}
+}
+
+func (t *Tracker) swept(d *device, at Moment) {
+	for e := range d.open {
+		if e.seen < at.Earliest && e.from.From < at.Earliest {
+			t.end(e, Moment{e.certainTo(), at.Latest}, false)
+		}
+	}
+}
+
+// Gap says that records of a device may be missing between two moments, or of every device where nas is "".
+func (t *Tracker) Gap(nas string, gap Span) {
+	for name, d := range t.devices {
+		if nas != "" && nas != name {
+			continue
+		}
+		for e := range d.open {
+			if e.seen < gap.To {
+				e.doubt = min(e.doubt, max(gap.From, e.seen))
+			}
+		}
+	}
+}
+
+// begin says when the session began.
+func (e *entry) begin(at Moment) {
+	e.from, e.began = within(at), true
+	e.seen = max(e.seen, e.from.To)
+}
+
+// bound says between which moments a session began that the source did not see begin.
+func (t *Tracker) bound(e *entry, r *Record) {
+	if !r.Since.IsZero() {
+		e.begin(r.Since)
+		return
+	}
+	e.from = Span{r.At.Earliest - unknownStart, r.At.Latest}
+	if last := t.ranges[e.rng]; last != nil && last != e {
+		e.from.From = max(e.from.From, min(last.certainTo(), r.At.Earliest))
+	}
+	e.seen = r.At.Earliest
+}
+
+func within(at Moment) Span { return Span{at.Earliest, at.Latest + 1} }
+
+// certainTo is until when it is certain that the session held its range, by what is known of itself.
+func (e *entry) certainTo() int64 {
+	to := min(e.seen, e.doubt)
+	if e.until.Latest != 0 {
+		to = max(to, min(e.until.Earliest, e.doubt))
+	}
+	if e.over {
+		to = min(to, e.to.From)
+	}
+	return to
+}
+
+// hold makes the session the holder of its range, from a moment on.
+func (t *Tracker) hold(e *entry, at Moment) {
+	now := t.ranges[e.rng]
+	if now == nil || now == e {
+		t.ranges[e.rng] = e
+		return
+	}
+	if now.from.From > at.Latest { // somebody began later, and that was heard of first
+		t.end(e, Moment{min(e.certainTo(), now.from.From), now.from.To - 1}, false)
+		return
+	}
+	t.ranges[e.rng] = e
+	if !now.over {
+		to := now.seen // nobody knows how long its lease was kept
+		if now.until.Latest != 0 && now.until.Latest <= at.Earliest {
+			to = now.until.Earliest
+		}
+		t.end(now, Moment{min(to, now.doubt), at.Latest}, false)
+	} else if now.stopped && now.to.To > at.Earliest { // it stopped after this one had begun
+		t.contradictBoth(now, e)
+	}
+}
+
+func (t *Tracker) contradictBoth(before, e *entry) {
+	if before.holder != e.holder {
+		e.from.To = max(e.from.To, before.to.To)
+	}
+}
+
+// find returns the session that a record is about: by its name, or by who holds the range.
+func (t *Tracker) find(r *Record, holder Holder) *entry {
+	var found *entry
+	for _, e := range t.sessions[sessionKey{r.NAS, r.Session}] {
+		if e.rng != r.Range || r.Action != Stop && e.holder != holder || r.Action == Stop && !holder.IsZero() && e.holder != holder {
+			continue
+		}
+		if found == nil || !e.over || found.over && e.from.From > found.from.From {
+			found = e
+		}
+	}
+	if found != nil && found.over && found.stopped && r.Session == "" && r.At.Earliest > found.to.To {
+		return nil // a range that has no name is held anew
+	}
+	return found
+}
+
+func (t *Tracker) add(r *Record, holder Holder, d *device) *entry {
+	e := &entry{
+		key: sessionKey{r.NAS, r.Session}, rng: r.Range, holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever,
+	}
+	t.sessions[e.key] = append(t.sessions[e.key], e)
+	d.open[e] = struct{}{}
+	t.place(e)
+	return e
+}
+
+// end ends a session: it held its range for certain until at.Earliest, and perhaps until at.Latest.
+func (t *Tracker) end(e *entry, at Moment, stopped bool) {
+	e.over, e.stopped, e.to, e.endedAt = true, stopped, within(at), max(t.mark, at.Latest)
+	delete(e.device.open, e)
+	t.ended = append(t.ended, e)
+}
+
+// settle emits what ended before a moment: nothing more is expected of it.
+func (t *Tracker) settle(before int64) {
+	n := 0
+	for n < len(t.ended) && t.ended[n].endedAt < before {
+		t.leave(t.ended[n])
+		t.ended[n] = nil
+		n++
+	}
+	if t.ended = t.ended[n:]; len(t.ended) == 0 {
+		t.ended = nil
+	}
+}
+
+func (t *Tracker) leave(e *entry) {
+	t.emit(t.session(e))
+	t.sessions[e.key] = drop(t.sessions[e.key], e)
+	if len(t.sessions[e.key]) == 0 {
+		delete(t.sessions, e.key)
+	}
+	if t.ranges[e.rng] == e {
+		delete(t.ranges, e.rng)
+	}
+	t.unplace(e)
+}
+
+// session is the entry as it stands: what it certainly held, and what it may have.
+func (t *Tracker) session(e *entry) Session {
+	s := Session{Range: e.rng, Holder: e.holder, Possible: Span{e.from.From, Never}}
+	to := min(e.seen, e.doubt)
+	switch {
+	case e.over:
+		s.Possible.To = e.to.To
+		to = min(e.to.From, e.doubt)
+	default:
+		limit := int64(Never)
+		if !t.rules.Standing {
+			limit = e.device.mark
+		}
+		if within := int64(t.rules.AliveWithin / time.Second); within > 0 {
+			limit = min(limit, e.seen+within)
+		}
+		to = max(to, min(limit, e.doubt))
+	}
+	if e.until.Latest != 0 { // a lease ends by itself
+		s.Possible.To = min(s.Possible.To, e.until.Latest+1)
+		to = min(to, e.until.Earliest)
+	}
+	s.Certain = Span{e.from.To, max(to, e.from.To)}.And(s.Possible)
+	return s
+}
+
+func drop(all []*entry, e *entry) []*entry {
+	for i := range all {
+		if all[i] == e {
+			all[i] = all[len(all)-1]
+			return all[:len(all)-1]
+		}
+	}
+	return all
+}
+
+// Each yields the sessions that may have held a port of an address at some time within q. Port 0 is any port, protocol
+// "" any protocol. A session may be yielded twice.
+func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(Session)) {
+	for bits := a.Addr.BitLen(); bits >= 0; bits-- {
+		if t.lengths[bits] == 0 {
+			continue
+		}
+		prefix, err := a.Addr.Prefix(bits)
+		if err != nil {
+			continue
+		}
+		p := place{prefix: prefix, realm: a.Realm, ports: wide}
+		t.at(p, port, proto, q, yield)
+		if port != 0 {
+			p.ports = int32(port >> 8)
+			t.at(p, port, proto, q, yield)
+			continue
+		}
+		for p.ports = 0; p.ports < 256; p.ports++ {
+			t.at(p, port, proto, q, yield)
+		}
+	}
+}
+
+func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Session)) {
+	for _, e := range t.places[p] {
+		if !e.rng.has(port, proto) {
+			continue
+		}
+		if s := t.session(e); s.Possible.Meets(q) {
+			yield(s)
+		}
+	}
+}
+
+// has reports whether a port of a protocol may be in the range: 0 and "" are any.
+func (r *Range) has(port uint16, proto string) bool {
+	return (port == 0 || r.Lo <= port && port <= r.Hi) && (proto == "" || r.Proto == "" || r.Proto == proto)
+}
+
+// place is where questions look for an entry: the prefix, and 256 ports of it or all of them.
+type place struct {
+	prefix netip.Prefix
+	realm  string
+	ports  int32 // the first of the ports shifted by 8; wide: the range is too wide for that
+}
+
+const wide = -1
+
+func (e *entry) places(yield func(place)) {
+	p := place{prefix: e.rng.Prefix, realm: e.rng.Realm, ports: wide}
+	if e.rng.Hi-e.rng.Lo >= 4096 {
+		yield(p)
+		return
+	}
+	for b := int32(e.rng.Lo >> 8); b <= int32(e.rng.Hi>>8); b++ {
+		p.ports = b
+		yield(p)
+	}
+}
+
+func (t *Tracker) place(e *entry) {
+	t.lengths[e.rng.Prefix.Bits()]++
+	e.places(func(p place) { t.places[p] = append(t.places[p], e) })
+}
+
+func (t *Tracker) unplace(e *entry) {
+	t.lengths[e.rng.Prefix.Bits()]--
+	e.places(func(p place) {
+		if t.places[p] = drop(t.places[p], e); len(t.places[p]) == 0 {
+			delete(t.places, p)
+		}
+	})
+}
+
+// Flush ends the tracker: everything that ended is emitted, and what is open as far as it is known.
+func (t *Tracker) Flush() {
+	t.settle(Never)
+}
