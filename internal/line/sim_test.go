@@ -50,11 +50,12 @@ type source struct {
 	*line.Tracker
 	done  map[netip.Prefix][]line.Session
 	clock int64
+	ends  bool // its log ends somewhere
 	gaps  []line.Span
 }
 
 func newSource(rules line.Rules) *source {
-	s := &source{done: map[netip.Prefix][]line.Session{}}
+	s := &source{ends: !rules.Standing, done: map[netip.Prefix][]line.Session{}}
 	s.Tracker = line.NewTracker(rules, func(x line.Session) { s.done[x.Range.Prefix] = append(s.done[x.Range.Prefix], x) })
 	return s
 }
@@ -71,7 +72,7 @@ func (s *source) Each(a line.Address, port uint16, proto string, q line.Span, yi
 func (s *source) Clock() int64 { return s.clock }
 
 func (s *source) Known(q line.Span) line.Knowledge {
-	k := line.Knowledge{Ahead: q.To > s.Mark()}
+	k := line.Knowledge{Ahead: s.ends && q.To > s.Mark()}
 	for _, g := range s.gaps {
 		k.Gap = k.Gap || g.Meets(q)
 	}
@@ -137,9 +138,12 @@ func simulate(seed uint64) *network {
 			n.gaps[i] = append(n.gaps[i], line.Span{From: from, To: from + 600 + n.r.Int64N(3000)})
 		}
 	}
+	for _, gaps := range n.gaps {
+		slices.SortFunc(gaps, func(a, b line.Span) int { return cmp.Compare(a.From, b.From) })
+	}
 	n.gaps[3] = nil
 	n.logs = [4]*source{
-		newSource(line.Rules{AliveWithin: 25 * time.Minute}), newSource(line.Rules{}), newSource(line.Rules{}), newSource(line.Rules{Standing: true}),
+		newSource(line.Rules{Interim: true}), newSource(line.Rules{}), newSource(line.Rules{}), newSource(line.Rules{Standing: true}),
 	}
 	n.logs[2].clock = 3
 	n.dial()

@@ -1,16 +1,13 @@
 package line
 
-import (
-	"net/netip"
-	"time"
-)
+import "net/netip"
 
 // Rules are how a source's records are to be understood.
 type Rules struct {
-	// AliveWithin is how often the source says of each session that it goes on, at least: two interim updates, say. A
-	// session of which nothing was heard for longer is not certain any more. Zero: the source says no such thing, and a
-	// session goes on until something else is said.
-	AliveWithin time.Duration
+	// Interim says that the source tells of each session from time to time that it goes on. Then a session is certain as
+	// far as its own last word, so that a stop that was lost misleads nobody. Else it goes on until something else is
+	// said.
+	Interim bool
 
 	// Standing says that the source is a table: what it says holds until it is read again. Else a session that is open is
 	// certain only as far as the source's log reaches.
@@ -128,6 +125,14 @@ func (t *Tracker) start(r *Record, holder Holder, d *device) {
 
 func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 	e := t.find(r, holder)
+	if e != nil && e.key.session == "" && !e.over && e.doubt < r.At.Earliest {
+		t.end(e, Moment{e.doubt, r.At.Latest}, false) // behind a gap, what has no name may be held anew
+		e = nil
+	}
+	if e != nil && !e.over && e.until.Latest != 0 && e.until.Earliest <= r.At.Latest { // it ran out before
+		t.end(e, Moment{min(e.until.Earliest, e.doubt, r.At.Earliest), e.until.Latest}, true)
+		e = nil
+	}
 	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {
 		e = t.add(r, holder, d)
 		t.bound(e, r)
@@ -209,7 +214,9 @@ func (t *Tracker) contradict(e *entry, at Moment) {
 func (t *Tracker) reset(d *device, at Moment) {
 	for e := range d.open {
 		if e.from.From <= at.Latest {
-			e.seen = max(e.seen, min(d.mark, at.Earliest, e.doubt)) // the device lived until then, and so did its sessions
+			if !t.rules.Interim { // the device lived until then, and so did its sessions
+				e.seen = max(e.seen, min(d.mark, at.Earliest, e.doubt))
+			}
 			t.end(e, Moment{e.certainTo(), at.Latest}, false)
 		}
 	}
@@ -230,10 +237,33 @@ func (t *Tracker) Gap(nas string, gap Span) {
 			continue
 		}
 		for e := range d.open {
-			if e.seen < gap.To {
-				e.doubt = min(e.doubt, max(gap.From, e.seen))
-			}
+			t.missed(e, gap)
 		}
+	}
+	for _, e := range t.ended {
+		if nas == "" || nas == e.key.nas {
+			t.missed(e, gap)
+		}
+	}
+}
+
+// missed notes that records of the session may be missing. Where it has a name and was heard of behind the gap, it was
+// the same all the time. Where it has none, it is certain up to the gap and from its last word on.
+func (t *Tracker) missed(e *entry, gap Span) {
+	switch {
+	case e.from.From >= gap.To || e.over && e.to.To <= gap.From:
+	case e.key.session != "":
+		if e.seen < gap.To && !e.stopped {
+			e.doubt = min(e.doubt, max(gap.From, e.seen))
+		}
+	case e.seen >= gap.To && !e.over:
+		before := *e
+		t.place(&before)
+		t.sessions[e.key] = append(t.sessions[e.key], &before)
+		t.end(&before, Moment{gap.From, e.seen}, true)
+		e.from, e.began = Span{gap.From, e.seen}, true
+	default:
+		e.doubt = min(e.doubt, gap.From)
 	}
 }
 
@@ -283,7 +313,10 @@ func (t *Tracker) hold(e *entry, at Moment) {
 	}
 	t.ranges[e.rng] = e
 	if !now.over {
-		to := now.seen // nobody knows how long its lease was kept
+		to := now.seen // nobody knows when it ended
+		if now.doubt != Never && !t.rules.Interim {
+			to = max(to, now.doubt) // but it was lost in the gap, so not before that
+		}
 		if now.until.Latest != 0 && now.until.Latest <= at.Earliest {
 			to = now.until.Earliest
 		}
@@ -305,6 +338,9 @@ func (t *Tracker) find(r *Record, holder Holder) *entry {
 	for _, e := range t.sessions[sessionKey{r.NAS, r.Session}] {
 		if e.rng != r.Range || r.Action != Stop && e.holder != holder || r.Action == Stop && !holder.IsZero() && e.holder != holder {
 			continue
+		}
+		if r.Action == Stop && e.began && e.from.From > r.At.Latest {
+			continue // what began later cannot be what ended
 		}
 		if found == nil || !e.over || found.over && e.from.From > found.from.From {
 			found = e
@@ -371,8 +407,8 @@ func (t *Tracker) session(e *entry) Session {
 		if !t.rules.Standing {
 			limit = e.device.mark
 		}
-		if within := int64(t.rules.AliveWithin / time.Second); within > 0 {
-			limit = min(limit, e.seen+within)
+		if t.rules.Interim {
+			limit = e.seen
 		}
 		to = max(to, min(limit, e.doubt))
 	}
