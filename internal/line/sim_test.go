@@ -488,7 +488,7 @@ func (n *network) decidable(a netip.Addr, port uint16, q line.Span) bool {
 func TestNeverWrong(t *testing.T) {
 	asked, worlds := 20_000, 2
 	if os.Getenv("TOCSIN_PROVE") != "" {
-		asked, worlds = 1_000_000, 10
+		asked, worlds = 1_000_000, 100
 	}
 	said := map[report.LineState]int{}
 	decidable, given, wrong := 0, 0, 0
@@ -517,7 +517,7 @@ func TestNeverWrong(t *testing.T) {
 		}
 	}
 	t.Logf("%d asked: %v; of %d that can be decided %d are (%.2f %%); %d wrong", asked, said, decidable, given, 100*float64(given)/float64(decidable), wrong)
-	if wrong > 0 || decidable*3 < asked || given*100 < decidable*99 {
+	if wrong > 0 || decidable*4 < asked || given*100 < decidable*99 {
 		t.Errorf("%d wrong, %d of %d decided", wrong, given, decidable)
 	}
 }
