@@ -13,11 +13,12 @@ type Action uint8
 
 // The actions. The zero value is none of them.
 const (
-	Start Action = iota + 1 // begins to hold the range
-	Alive                   // holds it still: an interim record, a renewed lease, a row of a table
-	Stop                    // ends to hold it; without a Range every range of the session
-	Reset                   // every session of the NAS has ended: it was started again, or goes down
-	Swept                   // a table was read whole: sessions of the NAS that it did not say to be Alive have ended
+	Start   Action = iota + 1 // begins to hold the range
+	Alive                     // holds it still: an interim record, a renewed lease, a row of a table
+	Stop                      // ends to hold it; without a Range every range of the session
+	Reset                     // every session of the NAS has ended: it was started again, or goes down
+	Swept                     // a table was read whole: sessions of the NAS that it did not say to be Alive have ended
+	Missing                   // records of the NAS, or of all where NAS is "", may be missing from Since to At
 )
 
 // Moment is when something happened, by the source's own clock, in seconds of Unix time: at Earliest or later, and
@@ -70,7 +71,7 @@ func (r *Record) Validate() error {
 		return &report.FieldError{Field: field, Rule: fmt.Sprintf(rule, args...)}
 	}
 	switch {
-	case r.Action < Start || r.Action > Swept:
+	case r.Action < Start || r.Action > Missing:
 		return bad("action", "the record does not say what happened")
 	case r.At.IsZero():
 		return bad("at", "the record says no time")
@@ -78,7 +79,9 @@ func (r *Record) Validate() error {
 		return bad("at", "the record's time ends before it begins")
 	case (r.Action == Reset || r.Action == Swept) && r.NAS == "":
 		return bad("nas", "the record does not say which device or table it is about")
-	case r.Action == Reset || r.Action == Swept:
+	case r.Action == Missing && (r.Since.IsZero() || r.Since.Earliest > r.At.Latest):
+		return bad("since", "the record does not say since when records are missing")
+	case r.Action >= Reset:
 		return nil
 	case !r.Range.Prefix.IsValid() && (r.Action != Stop || r.Session == ""):
 		return bad("range", "the record says no address")

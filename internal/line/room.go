@@ -12,8 +12,8 @@ type Sessions interface {
 	// Port 0 is any port, protocol "" any protocol. A session may be yielded twice.
 	Each(a Address, port uint16, proto string, q Span, yield func(Session))
 
-	// Clock is by how many seconds the source's clock may be off, either way; at least zero.
-	Clock() int64
+	// Clock is by how many seconds the source's clock may have been off at that time, either way; at least zero.
+	Clock(q Span) int64
 
 	// Known says what the source's log can say of a span: whether a part of it has been deleted, lies in a gap, or is
 	// still to come.
@@ -106,7 +106,7 @@ func (r *Room) answer(q Span, claims []claim, port uint16) verdict {
 func (r *Room) claims(a Address, port uint16, proto string, q Span, depth int) []claim {
 	var found []claim
 	for i, s := range r.Sources {
-		off := s.Clock()
+		off := s.Clock(q)
 		s.Each(a, port, proto, q.widened(off), func(x Session) {
 			c := claim{source: i, rng: x.Range, holder: x.Holder, possible: x.Possible.widened(off), certain: x.Certain.widened(-off)}
 			if len(found) < maxClaims && c.possible.Meets(q) && !repeated(found, &c) {

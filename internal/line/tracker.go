@@ -87,6 +87,9 @@ func (t *Tracker) Take(r *Record, holder Holder) {
 		t.reset(d, r.At)
 	case Swept:
 		t.swept(d, r.At)
+	case Missing:
+		t.Gap(r.NAS, Span{r.Since.Earliest, r.At.Latest + 1})
+		return // it says nothing of how far the log reaches
 	}
 	d.mark = max(d.mark, r.At.Earliest)
 	if r.At.Earliest > t.mark {
@@ -456,7 +459,7 @@ func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(
 
 func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Session)) {
 	for _, e := range t.places[p] {
-		if !e.rng.has(port, proto) {
+		if !e.rng.Has(port, proto) {
 			continue
 		}
 		if s := t.session(e); s.Possible.Meets(q) {
@@ -465,8 +468,8 @@ func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Sess
 	}
 }
 
-// has reports whether a port of a protocol may be in the range: 0 and "" are any.
-func (r *Range) has(port uint16, proto string) bool {
+// Has reports whether a port of a protocol may be in the range: 0 and "" are any.
+func (r *Range) Has(port uint16, proto string) bool {
 	return (port == 0 || r.Lo <= port && port <= r.Hi) && (proto == "" || r.Proto == "" || r.Proto == proto)
 }
 

@@ -121,7 +121,7 @@ func (n *NAT) Each(a line.Address, port uint16, _ string, q line.Span, yield fun
 }
 
 // Clock is nought: no clock is asked.
-func (n *NAT) Clock() int64 { return 0 }
+func (n *NAT) Clock(line.Span) int64 { return 0 }
 
 // Known says nothing more: there is no log.
 func (n *NAT) Known(line.Span) line.Knowledge { return line.Knowledge{} }

@@ -1,26 +1,45 @@
-package line_test
+// Package linetest simulates an access network for tests: what happened in it, to the millisecond, what its logs said of
+// it, and, by a slow and obvious way, what can be known from them.
+package linetest
 
 import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
 	"slices"
-	"testing"
 	"time"
 
 	"tocsin/internal/line"
 	"tocsin/internal/line/fixednat"
-	"tocsin/internal/report"
 )
 
-// The simulated access network: what happened, to the millisecond, and what its logs said of it.
+// Network is what happened and what was said of it:
 //
 //	lines   0-149: RADIUS, public addresses, three NASes that crash now and then
 //	lines 150-299: DHCP leases of inside addresses, logged in London's local time over the end of summer time; their
 //	               traffic leaves by port blocks that a NAT logs whose clock is off
 //	lines 300-363: inside addresses that a table knows, behind a NAT without a log
+
+type Network struct {
+	// Logs are what each source says, in the order in which it arrives: RADIUS, leases, the NAT, the table.
+	Logs [4][]line.Record
+	// Fixed is the NAT that has no log.
+	Fixed *fixednat.NAT
+
+	r       *rand.Rand
+	radius  map[netip.Addr][]*fact
+	leases  map[netip.Addr][]*fact
+	blocks  map[block][]*fact
+	records [4][]sent
+	gaps    [4][]line.Span
+}
+
+// Rules are how the records of each log are to be understood.
+func Rules() [4]line.Rules { return [4]line.Rules{{Interim: true}, {}, {}, {Standing: true}} }
+
+// ClockOff is by how many seconds the clock of the third log is off.
+const ClockOff = 3
 
 const (
 	dayMS  = 24 * 3600 * 1000
@@ -46,56 +65,10 @@ type block struct {
 	lo   uint16
 }
 
-type source struct {
-	*line.Tracker
-	done  map[netip.Prefix][]line.Session
-	clock int64
-	ends  bool // its log ends somewhere
-	gaps  []line.Span
-}
-
-func newSource(rules line.Rules) *source {
-	s := &source{ends: !rules.Standing, done: map[netip.Prefix][]line.Session{}}
-	s.Tracker = line.NewTracker(rules, func(x line.Session) { s.done[x.Range.Prefix] = append(s.done[x.Range.Prefix], x) })
-	return s
-}
-
-func (s *source) Each(a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) {
-	s.Tracker.Each(a, port, proto, q, yield)
-	for _, x := range s.done[netip.PrefixFrom(a.Addr, a.Addr.BitLen())] {
-		if x.Range.Realm == a.Realm && (port == 0 || x.Range.Lo <= port && port <= x.Range.Hi) && x.Possible.Meets(q) {
-			yield(x)
-		}
-	}
-}
-
-func (s *source) Clock() int64 { return s.clock }
-
-func (s *source) Known(q line.Span) line.Knowledge {
-	k := line.Knowledge{Ahead: s.ends && q.To > s.Mark()}
-	for _, g := range s.gaps {
-		k.Gap = k.Gap || g.Meets(q)
-	}
-	return k
-}
-
 // sent is a record on its way, with the time when it comes.
 type sent struct {
-	r      line.Record
-	holder line.Holder
-	comes  int64
-}
-
-type network struct {
-	r       *rand.Rand
-	radius  map[netip.Addr][]*fact
-	leases  map[netip.Addr][]*fact
-	blocks  map[block][]*fact
-	fixed   *fixednat.NAT
-	room    line.Room
-	logs    [4]*source
-	records [4][]sent
-	gaps    [4][]line.Span
+	r     line.Record
+	comes int64
 }
 
 const (
@@ -128,8 +101,9 @@ func local(ms int64) line.Moment {
 	return line.Moment{Earliest: at, Latest: at}
 }
 
-func simulate(seed uint64) *network {
-	n := &network{
+// Simulate makes one; the same seed makes the same.
+func Simulate(seed uint64) *Network {
+	n := &Network{
 		r: rand.New(rand.NewPCG(seed, 1)), radius: map[netip.Addr][]*fact{}, leases: map[netip.Addr][]*fact{}, blocks: map[block][]*fact{},
 	}
 	for i := range n.gaps {
@@ -142,23 +116,18 @@ func simulate(seed uint64) *network {
 		slices.SortFunc(gaps, func(a, b line.Span) int { return cmp.Compare(a.From, b.From) })
 	}
 	n.gaps[3] = nil
-	n.logs = [4]*source{
-		newSource(line.Rules{Interim: true}), newSource(line.Rules{}), newSource(line.Rules{}), newSource(line.Rules{Standing: true}),
-	}
-	n.logs[2].clock = 3
 	n.dial()
 	n.lease()
 	n.translate()
 	n.static()
-	for i := range n.logs {
+	for i := range n.Logs {
 		n.deliver(i)
 	}
-	n.room.Sources = []line.Sessions{n.logs[0], n.logs[1], n.logs[2], n.logs[3], n.fixed}
 	return n
 }
 
 // lost reports whether a record of a log at a time never arrives.
-func (n *network) lost(log int, at int64, by float64) bool {
+func (n *Network) lost(log int, at int64, by float64) bool {
 	for _, g := range n.gaps[log] {
 		if g.From <= at && at < g.To {
 			return true
@@ -167,38 +136,43 @@ func (n *network) lost(log int, at int64, by float64) bool {
 	return n.r.Float64() < by
 }
 
-func (n *network) send(log int, r line.Record, h line.Holder) {
+func (n *Network) send(log int, r line.Record) {
 	copies := 1
 	if n.r.Float64() < 0.02 {
 		copies = 2
 	}
 	for range copies {
-		n.records[log] = append(n.records[log], sent{r, h, r.At.Earliest + n.r.Int64N(300)})
+		ahead := int64(0)
+		if log == 2 {
+			ahead = ClockOff
+		}
+		comes := r.At.Earliest - ahead
+		if n.r.IntN(5) == 0 { // the others come at once
+			comes += n.r.Int64N(300)
+		}
+		if log == 2 { // it is heard on the wire; the others are files
+			r.Received = time.Unix(comes, 0)
+		}
+		n.records[log] = append(n.records[log], sent{r, comes})
 	}
 }
 
-func (n *network) deliver(log int) {
-	all := n.records[log]
-	slices.SortStableFunc(all, func(a, b sent) int { return cmp.Compare(a.comes, b.comes) })
-	s, gaps := n.logs[log], slices.Clone(n.gaps[log])
-	for i := range all {
-		for len(gaps) > 0 && all[i].comes > gaps[0].To+300 {
-			s.Gap("", gaps[0])
-			gaps = gaps[1:]
-		}
-		if err := all[i].r.Validate(); err != nil {
-			panic(fmt.Sprint(err, all[i].r))
-		}
-		s.Take(&all[i].r, all[i].holder)
+// deliver puts the records of a log in the order in which they come. That some were lost is said a while later.
+func (n *Network) deliver(log int) {
+	for _, g := range n.gaps[log] {
+		n.records[log] = append(n.records[log], sent{line.Record{
+			Action: line.Missing, Since: line.Moment{Earliest: g.From, Latest: g.From}, At: line.Moment{Earliest: g.To - 1, Latest: g.To - 1},
+		}, g.To + 300})
 	}
-	for _, g := range gaps {
-		s.Gap("", g)
+	slices.SortStableFunc(n.records[log], func(a, b sent) int { return cmp.Compare(a.comes, b.comes) })
+	for i := range n.records[log] {
+		n.Logs[log] = append(n.Logs[log], n.records[log][i].r)
 	}
-	s.gaps = n.gaps[log]
+	n.records[log] = nil
 }
 
 // dial simulates RADIUS: sessions with names, interim updates, lost packets, crashes.
-func (n *network) dial() {
+func (n *Network) dial() {
 	const pool, lines = 200, 150
 	free := make([]int64, pool)
 	var crashes [3][]int64
@@ -210,7 +184,7 @@ func (n *network) dial() {
 		for _, at := range crashes[i] {
 			up := at + 60_000 + n.r.Int64N(200_000)
 			if !n.lost(0, unix(up), 0.005) {
-				n.send(0, line.Record{Action: line.Reset, NAS: nas(i), At: line.Moment{Earliest: unix(up), Latest: unix(up)}}, line.Holder{})
+				n.send(0, line.Record{Action: line.Reset, NAS: nas(i), At: line.Moment{Earliest: unix(up), Latest: unix(up)}})
 			}
 		}
 	}
@@ -255,15 +229,17 @@ func (n *network) dial() {
 	}
 }
 
+// Name is what the logs call a line.
+func Name(l int) string { return fmt.Sprintf("line%d@isp.example", l) }
+
 func nas(i int) string { return fmt.Sprint("nas", i) }
 
-func (n *network) session(serial, box, l int, addr netip.Addr, from, to int64, crashed bool) {
+func (n *Network) session(serial, box, l int, addr netip.Addr, from, to int64, crashed bool) {
 	f := &fact{from: from, to: to, line: l}
 	r := line.Record{
-		NAS: nas(box), Session: fmt.Sprint("s", serial), Range: line.Whole(one(addr)), Held: line.Held{Line: "x"},
+		NAS: nas(box), Session: fmt.Sprint("s", serial), Range: line.Whole(one(addr)), Held: line.Held{Line: Name(l)},
 	}
-	h := line.Holder{Line: line.LineID(l + 1)}
-	known, seen, stopped := false, int64(0), false
+	known, seen := false, int64(0)
 	tell := func(what line.Action, ms int64) {
 		at := unix(ms)
 		if at > unix(days*dayMS) || n.lost(0, at, 0.005) {
@@ -273,8 +249,8 @@ func (n *network) session(serial, box, l int, addr netip.Addr, from, to int64, c
 		if what != line.Start {
 			r.Since = line.Moment{Earliest: unix(from), Latest: unix(from)}
 		}
-		n.send(0, r, h)
-		known, seen, stopped = true, max(seen, at), what == line.Stop
+		n.send(0, r)
+		known, seen = true, max(seen, at)
 	}
 	tell(line.Start, from)
 	for ms := from + 600_000; ms < to; ms += 600_000 {
@@ -283,7 +259,6 @@ func (n *network) session(serial, box, l int, addr netip.Addr, from, to int64, c
 	if !crashed {
 		tell(line.Stop, to)
 	}
-	_ = stopped
 	if known {
 		f.sure = []line.Span{{From: unix(from) + 1, To: seen}}
 	}
@@ -291,7 +266,7 @@ func (n *network) session(serial, box, l int, addr netip.Addr, from, to int64, c
 }
 
 // lease simulates DHCP: leases of an hour, renewed at half time, some released.
-func (n *network) lease() {
+func (n *Network) lease() {
 	const pool, lines, first = 170, 150, 150
 	free := make([]int64, pool)
 	for l := range lines {
@@ -311,9 +286,8 @@ func (n *network) lease() {
 			addr := addr4("10.0.0.0", a)
 			f := &fact{from: from, line: first + l}
 			r := line.Record{
-				Range: line.Range{Prefix: one(addr), Realm: cgnRealm, Hi: 65535}, Held: line.Held{Line: "x"}, Action: line.Alive,
+				Range: line.Range{Prefix: one(addr), Realm: cgnRealm, Hi: 65535}, Held: line.Held{Line: Name(first + l)}, Action: line.Alive,
 			}
-			h := line.Holder{Line: line.LineID(first + l + 1)}
 			until := from
 			for ms := from; ms < left; ms += hourMS / 2 {
 				until = ms + hourMS
@@ -321,7 +295,7 @@ func (n *network) lease() {
 					continue
 				}
 				r.At, r.Until = local(ms), local(until)
-				n.send(1, r, h)
+				n.send(1, r)
 				f.sure = append(f.sure, n.ungapped(1, line.Span{From: r.At.Latest + 1, To: r.Until.Earliest}))
 			}
 			f.to = until
@@ -329,7 +303,7 @@ func (n *network) lease() {
 				f.to = min(until, left)
 				if !n.lost(1, unix(left), 0) {
 					r.Action, r.At, r.Until = line.Stop, local(left), line.Moment{}
-					n.send(1, r, h)
+					n.send(1, r)
 				}
 				for i := range f.sure {
 					f.sure[i].To = min(f.sure[i].To, local(left).Earliest)
@@ -343,7 +317,7 @@ func (n *network) lease() {
 }
 
 // ungapped is a span up to the log's next gap: what has no name may be somebody else's behind it.
-func (n *network) ungapped(log int, s line.Span) line.Span {
+func (n *Network) ungapped(log int, s line.Span) line.Span {
 	for _, g := range n.gaps[log] {
 		if g.From < s.To && g.To > s.From {
 			s.To = min(s.To, max(g.From, s.From))
@@ -355,7 +329,7 @@ func (n *network) ungapped(log int, s line.Span) line.Span {
 const blockSize = 512
 
 // translate simulates a NAT that logs port blocks of 512, on two addresses; its clock is three seconds ahead.
-func (n *network) translate() {
+func (n *Network) translate() {
 	type slot struct {
 		b    block
 		free int64
@@ -366,7 +340,7 @@ func (n *network) translate() {
 			slots = append(slots, slot{b: block{addr4("192.0.2.0", a), uint16(lo)}})
 		}
 	}
-	const ahead = 3000
+	const ahead = ClockOff * 1000
 	var wants []*fact
 	who := map[*fact]netip.Addr{}
 	for addr, facts := range n.leases {
@@ -393,17 +367,16 @@ func (n *network) translate() {
 				NAS: "nat", Range: line.Range{Prefix: one(b.addr), Lo: b.lo, Hi: b.lo + blockSize - 1},
 				Held: line.Held{Inside: who[f], Realm: cgnRealm},
 			}
-			h := line.Holder{Inside: line.Address{Addr: who[f], Realm: cgnRealm}}
 			begun, ended := unix(from+ahead), unix(to+ahead)
 			started := !n.lost(2, begun, 0) && begun < unix(days*dayMS)
 			if started {
 				r.Action, r.At = line.Start, line.Moment{Earliest: begun, Latest: begun}
-				n.send(2, r, h)
+				n.send(2, r)
 			}
 			stopped := ended < unix(days*dayMS) && !n.lost(2, ended, 0)
 			if stopped {
 				r.Action, r.At = line.Stop, line.Moment{Earliest: ended, Latest: ended}
-				n.send(2, r, h)
+				n.send(2, r)
 			}
 			if started && (stopped || ended < unix(days*dayMS)) {
 				bf.sure = []line.Span{n.ungapped(2, line.Span{From: begun + 1, To: ended})}
@@ -414,8 +387,8 @@ func (n *network) translate() {
 	}
 }
 
-func (n *network) static() {
-	n.fixed = &fixednat.NAT{
+func (n *Network) static() {
+	n.Fixed = &fixednat.NAT{
 		Inside: netip.MustParsePrefix("10.9.0.0/26"), Realm: fixedRealm, Outside: netip.MustParsePrefix("203.0.113.0/30"), Ports: 2048,
 		Valid: line.Span{From: line.Ever, To: line.Never},
 	}
@@ -423,13 +396,13 @@ func (n *network) static() {
 		a := addr4("10.9.0.0", i)
 		n.send(3, line.Record{
 			Action: line.Alive, NAS: "table", At: line.Moment{Earliest: unix(0), Latest: unix(0)}, Since: line.Moment{Earliest: unix(0) - 1000, Latest: unix(0) - 1000},
-			Range: line.Range{Prefix: one(a), Realm: fixedRealm, Hi: 65535}, Held: line.Held{Line: "x"},
-		}, line.Holder{Line: line.LineID(301 + i)})
+			Range: line.Range{Prefix: one(a), Realm: fixedRealm, Hi: 65535}, Held: line.Held{Line: Name(300 + i)},
+		})
 	}
 }
 
-// truth is who held a port of an address at a millisecond; -1: nobody.
-func (n *network) truth(a netip.Addr, port uint16, ms int64) int {
+// Truth is who held a port of an address at a millisecond; -1: nobody.
+func (n *Network) Truth(a netip.Addr, port uint16, ms int64) int {
 	for _, f := range n.radius[a] {
 		if f.at(ms) {
 			return f.line
@@ -440,21 +413,21 @@ func (n *network) truth(a netip.Addr, port uint16, ms int64) int {
 			return f.line
 		}
 	}
-	if inside, ok := n.fixed.At(a, port); ok {
+	if inside, ok := n.Fixed.At(a, port); ok {
 		return 300 + int(inside.As4()[3])
 	}
 	if port >= 1024 {
 		for _, f := range n.blocks[block{a, (port-1024)/blockSize*blockSize + 1024}] {
 			if f.at(ms) {
-				return n.truth(f.inside, 0, ms)
+				return n.Truth(f.inside, 0, ms)
 			}
 		}
 	}
 	return -1
 }
 
-// decidable says whether the logs say for certain that one line held a port throughout a time.
-func (n *network) decidable(a netip.Addr, port uint16, q line.Span) bool {
+// Decidable says whether the logs say for certain that one line held a port throughout a time.
+func (n *Network) Decidable(a netip.Addr, port uint16, q line.Span) bool {
 	within := func(facts []*fact, q line.Span) *fact {
 		for _, f := range facts {
 			at := q.From
@@ -472,58 +445,18 @@ func (n *network) decidable(a netip.Addr, port uint16, q line.Span) bool {
 	if within(n.radius[a], q) != nil {
 		return true
 	}
-	if _, ok := n.fixed.At(a, port); ok {
+	if _, ok := n.Fixed.At(a, port); ok {
 		return true
 	}
 	if port < 1024 {
 		return false
 	}
-	const clock, ahead = 3, 3
-	f := within(n.blocks[block{a, (port-1024)/blockSize*blockSize + 1024}], line.Span{From: q.From - clock, To: q.To + clock})
-	_ = ahead
+	f := within(n.blocks[block{a, (port-1024)/blockSize*blockSize + 1024}], line.Span{From: q.From - ClockOff, To: q.To + ClockOff})
 	return f != nil && within(n.leases[f.inside], q) != nil
 }
 
-// TestNeverWrong asks a simulated access network who held what: 20,000 times in make test, a million times in make prove.
-func TestNeverWrong(t *testing.T) {
-	asked, worlds := 20_000, 2
-	if os.Getenv("TOCSIN_PROVE") != "" {
-		asked, worlds = 1_000_000, 100
-	}
-	said := map[report.LineState]int{}
-	decidable, given, wrong := 0, 0, 0
-	for world := range worlds {
-		n := simulate(uint64(world))
-		for range asked / worlds {
-			s, ms := n.ask()
-			got, holder := n.room.Look(&s)
-			said[got.State]++
-			truth := n.truth(s.Addr, s.Port, ms)
-			if got.State == report.LineUnique && int(holder.Line)-1 != truth {
-				if wrong++; wrong <= 5 {
-					t.Errorf("world %d: %+v (%d ms): line %d, in truth %d", world, s, ms, int(holder.Line)-1, truth)
-				}
-			}
-			by := int64(s.Uncertainty / time.Second)
-			q := line.Span{From: s.At.Unix() - by, To: s.At.Unix() + by + 1}
-			if s.Or.IsZero() && n.decidable(s.Addr, s.Port, q) {
-				decidable++
-				if got.State == report.LineUnique {
-					given++
-				} else if decidable-given <= 5 {
-					t.Logf("given up: world %d: %+v: %+v", world, s, got)
-				}
-			}
-		}
-	}
-	t.Logf("%d asked: %v; of %d that can be decided %d are (%.2f %%); %d wrong", asked, said, decidable, given, 100*float64(given)/float64(decidable), wrong)
-	if wrong > 0 || decidable*4 < asked || given*100 < decidable*99 {
-		t.Errorf("%d wrong, %d of %d decided", wrong, given, decidable)
-	}
-}
-
-// ask makes a question, and says which millisecond it is about.
-func (n *network) ask() (line.Selector, int64) {
+// Ask makes a question, and says which millisecond it is about.
+func (n *Network) Ask() (line.Selector, int64) {
 	var s line.Selector
 	ms := n.r.Int64N(days * dayMS)
 	switch n.r.IntN(4) {

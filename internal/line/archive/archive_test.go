@@ -1,0 +1,250 @@
+package archive_test
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tocsin/internal/line"
+	"tocsin/internal/line/archive"
+	"tocsin/internal/line/linetest"
+	"tocsin/internal/report"
+)
+
+// memory is a log that outlives the archive, as the stream does.
+type memory struct {
+	mu      sync.Mutex
+	batches map[string][]archive.Batch
+}
+
+func (m *memory) Append(_ context.Context, source string, batch []byte) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.batches == nil {
+		m.batches = map[string][]archive.Batch{}
+	}
+	place := uint64(len(m.batches[source]) + 1)
+	m.batches[source] = append(m.batches[source], archive.Batch{Place: place, Data: batch})
+	return place, nil
+}
+
+func (m *memory) After(_ context.Context, source string, place uint64) iter.Seq2[archive.Batch, error] {
+	return func(yield func(archive.Batch, error) bool) {
+		for _, b := range m.batches[source][place:] {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+var sources = [4]string{"radius", "leases", "nat", "table"}
+
+// node is the line room of a node, on its disk.
+type node struct {
+	dir     string
+	log     *memory
+	lines   *archive.Lines
+	sources [4]*archive.Source
+}
+
+func (n *node) open(t testing.TB) {
+	t.Helper()
+	var err error
+	if n.lines, err = archive.OpenLines(n.dir, keys(1)); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range sources {
+		if n.sources[i], err = archive.OpenSource(t.Context(), n.dir, name, linetest.Rules()[i], n.lines, n.log); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// tell tells a node all that a network's logs say. In between it is closed, killed, or loses its files.
+func (n *node) tell(t testing.TB, world *linetest.Network, r *rand.Rand) {
+	t.Helper()
+	n.open(t)
+	for i, log := range world.Logs {
+		for at := 0; at < len(log); {
+			end := min(at+1+r.IntN(3000), len(log))
+			refused, err := n.sources[i].Tell(t.Context(), log[at:end])
+			if err != nil || refused != 0 {
+				t.Fatalf("%d refused, %v", refused, err)
+			}
+			at = end
+			switch r.IntN(12) {
+			case 0:
+				if err := n.sources[i].Flush(); err != nil {
+					t.Fatal(err)
+				}
+			case 1:
+				if err := n.sources[i].Close(); err != nil {
+					t.Fatal(err)
+				}
+				n.open(t)
+			case 2: // killed: what was in memory is gone
+				n.open(t)
+			case 3:
+				n.damage(t, r)
+			}
+		}
+	}
+}
+
+// damage deletes or changes one of the files that can be built anew.
+func (n *node) damage(t testing.TB, r *rand.Rand) {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(n.dir, "*", "*"))
+	if err != nil || len(all) == 0 {
+		return
+	}
+	path := all[r.IntN(len(all))]
+	if r.IntN(2) == 0 {
+		err = os.Remove(path)
+	} else {
+		var data []byte
+		if data, err = os.ReadFile(path); err == nil {
+			data[r.IntN(len(data))] ^= 4
+			err = os.WriteFile(path, data, 0o600) // not the mapped one's inode would be kinder, but this is a bad disk
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.open(t)
+}
+
+func (n *node) room(world *linetest.Network) line.Room {
+	var r line.Room
+	for _, s := range n.sources {
+		r.Sources = append(r.Sources, s)
+	}
+	r.Sources = append(r.Sources, world.Fixed)
+	return r
+}
+
+// TestNeverWrong asks a simulated access network who held what, 20,000 times in make test and a million times in make
+// prove, of an archive that was closed, killed and damaged while it was told.
+func TestNeverWrong(t *testing.T) {
+	asked, worlds := 20_000, 2
+	if os.Getenv("TOCSIN_PROVE") != "" {
+		asked, worlds = 1_000_000, 100
+	}
+	said := map[report.LineState]int{}
+	decidable, given, wrong := 0, 0, 0
+	for w := range worlds {
+		world := linetest.Simulate(uint64(w))
+		n := &node{dir: t.TempDir(), log: &memory{}}
+		n.tell(t, world, rand.New(rand.NewPCG(uint64(w), 9)))
+		room := n.room(world)
+		for range asked / worlds {
+			s, ms := world.Ask()
+			got, holder := room.Look(&s)
+			said[got.State]++
+			if got.State == report.LineUnique {
+				truth := world.Truth(s.Addr, s.Port, ms)
+				name, err := n.lines.Name(holder.Line)
+				if err != nil || name != linetest.Name(truth) {
+					if wrong++; wrong <= 5 {
+						t.Errorf("world %d: %+v (%d ms): %s, in truth %d, %v", w, s, ms, name, truth, err)
+					}
+				}
+			}
+			by := int64(s.Uncertainty / time.Second)
+			q := line.Span{From: s.At.Unix() - by, To: s.At.Unix() + by + 1}
+			if s.Or.IsZero() && world.Decidable(s.Addr, s.Port, q) {
+				decidable++
+				if got.State == report.LineUnique {
+					given++
+				} else if decidable-given <= 5 {
+					t.Logf("given up: world %d: %+v: %+v", w, s, got)
+				}
+			}
+		}
+		for _, s := range n.sources {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		nameless(t, n.dir)
+	}
+	t.Logf("%d asked: %v; of %d that can be decided %d are (%.2f %%); %d wrong", asked, said, decidable, given, 100*float64(given)/float64(decidable), wrong)
+	if wrong > 0 || decidable*4 < asked || given*100 < decidable*99 {
+		t.Errorf("%d wrong, %d of %d decided", wrong, given, decidable)
+	}
+}
+
+// nameless: no file has the name of a line in it.
+func nameless(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if strings.Contains(string(data), "@isp.example") {
+			t.Errorf("%s has a name in it", filepath.Base(path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPurge: what is deleted is neither told nor on the disk, and what came after is told as before.
+func TestPurge(t *testing.T) {
+	world := linetest.Simulate(7)
+	n := &node{dir: t.TempDir(), log: &memory{}}
+	n.tell(t, world, rand.New(rand.NewPCG(7, 9)))
+	room := n.room(world)
+	type asked struct {
+		s   line.Selector
+		was report.LineAnswer
+	}
+	var before, after []asked
+	cut := time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)
+	for range 4000 {
+		s, _ := world.Ask()
+		was, _ := room.Look(&s)
+		switch at := s.At.Add(-s.Uncertainty - 10*time.Second); {
+		case at.After(cut) && s.Or.IsZero():
+			after = append(after, asked{s, was})
+		case s.At.Add(s.Uncertainty).Before(cut.Add(-10 * time.Second)):
+			before = append(before, asked{s, was})
+		}
+	}
+	for _, s := range n.sources[:3] {
+		if _, err := s.Purge(cut.Add(5 * time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, reopened := range []bool{false, true} {
+		if reopened {
+			n.open(t)
+			room = n.room(world)
+		}
+		for _, a := range after {
+			if got, _ := room.Look(&a.s); got != a.was {
+				t.Fatalf("%+v: %+v, was %+v", a.s, got, a.was)
+			}
+		}
+		for _, a := range before {
+			if got, _ := room.Look(&a.s); got.State == report.LineUnique && !world.Fixed.Outside.Contains(a.s.Addr) || got.State == report.LineAmbiguous && a.s.Port != 0 {
+				t.Fatalf("%+v: %+v", a.s, got)
+			}
+		}
+	}
+	days, err := filepath.Glob(filepath.Join(n.dir, "*", "2026-10-2[34].*"))
+	if err != nil || len(days) != 0 || len(before) < 100 || len(after) < 100 {
+		t.Errorf("%v are left, %v; %d, %d", days, err, len(before), len(after))
+	}
+}
+

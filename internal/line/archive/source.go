@@ -1,0 +1,501 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tocsin/internal/line"
+	"tocsin/internal/line/segment"
+)
+
+// Log keeps what sources said until its end date: the truth of which all files here can be built anew.
+type Log interface {
+	// Append makes a batch of a source durable and returns its place, which is greater than all before.
+	Append(ctx context.Context, source string, batch []byte) (place uint64, err error)
+	// After yields the batches of a source behind a place, in order.
+	After(ctx context.Context, source string, place uint64) iter.Seq2[Batch, error]
+}
+
+// Batch is what Log keeps.
+type Batch struct {
+	Place uint64
+	Data  []byte
+}
+
+const (
+	flushAt   = 200_000 // sessions in memory that ended
+	mergeAt   = 6       // files of one day
+	longDays  = 2       // a session of more days lies in the file of the month in which it ends
+	fileEnd   = ".sessions"
+	stateName = "state"
+)
+
+// Source is what one source said. Any number of goroutines may ask it, and tell it.
+type Source struct {
+	name  string
+	dir   string
+	rules line.Rules
+	lines *Lines
+	log   Log
+
+	telling sync.Mutex // held from entering a batch in the log until it is taken, so that both have the same order
+
+	mu      sync.RWMutex // guards what follows
+	tracker *line.Tracker
+	ended   buffer
+	files   []*file
+	state   state
+	dirty   bool
+}
+
+// file is a segment file.
+type file struct {
+	*segment.File
+	name string
+	span line.Span // nothing in it ends before or begins after
+}
+
+// state is what is known of a source beside its sessions.
+type state struct {
+	Place    uint64 // in the log, up to which everything is in Files and Tracker
+	Serial   int    // of the last file
+	Files    []string
+	Gaps     []line.Span
+	Deleted  int64           // what was before is deleted
+	Behind   map[int64]int64 // by hour: the least seconds from a record's time to its receipt
+	Rows     int64
+	Snapshot line.Snapshot
+}
+
+// OpenSource opens the files of a source below dir and reads on in the log where they end. A file that is damaged is
+// left aside with all others, and everything is built anew.
+func OpenSource(ctx context.Context, dir, name string, rules line.Rules, lines *Lines, log Log) (*Source, error) {
+	s := &Source{name: name, dir: filepath.Join(dir, name), rules: rules, lines: lines, log: log}
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open the lines of %s: %w", name, err)
+	}
+	err := s.load()
+	if errors.Is(err, segment.ErrDamaged) || errors.Is(err, os.ErrNotExist) {
+		err = s.anew()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the lines of %s: %w", name, err)
+	}
+	for b, err := range log.After(ctx, name, s.state.Place) {
+		if err != nil {
+			return nil, fmt.Errorf("read the log of %s: %w", name, err)
+		}
+		records, err := decode(b.Data)
+		if err != nil {
+			return nil, fmt.Errorf("read the log of %s: %w", name, err)
+		}
+		if err := s.take(b.Place, records); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// anew forgets all files; the log knows it all.
+func (s *Source) anew() error {
+	for _, f := range s.files {
+		_ = f.Close()
+	}
+	s.files = nil
+	deleted := s.state.Deleted
+	left, err := filepath.Glob(filepath.Join(s.dir, "*"+fileEnd))
+	for _, f := range left {
+		err = errors.Join(err, os.Remove(f))
+	}
+	s.begin(state{Deleted: cmp.Or(deleted, line.Ever)})
+	return err
+}
+
+func (s *Source) begin(st state) {
+	if st.Behind == nil {
+		st.Behind = map[int64]int64{}
+	}
+	s.state, s.ended = st, buffer{}
+	s.tracker = line.NewTracker(s.rules, func(x line.Session) { s.ended.add(x) })
+	s.tracker.Load(&st.Snapshot)
+	s.state.Snapshot = line.Snapshot{}
+}
+
+func (s *Source) load() error {
+	st, err := readState(filepath.Join(s.dir, stateName))
+	if err != nil {
+		return err
+	}
+	s.begin(st)
+	for _, name := range st.Files {
+		f, err := s.open(name)
+		if err != nil {
+			return err
+		}
+		s.files = append(s.files, f)
+	}
+	left, err := filepath.Glob(filepath.Join(s.dir, "*"+fileEnd))
+	for _, path := range left { // of a flush that a crash cut short
+		if !slices.Contains(st.Files, filepath.Base(path)) {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}
+	return err
+}
+
+func (s *Source) open(name string) (*file, error) {
+	f, err := segment.Open(filepath.Join(s.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	span := line.Span{From: f.Begin(), To: f.Begin() + segment.Day}
+	if strings.HasPrefix(name, "long-") {
+		span = line.Span{From: line.Ever, To: time.Unix(f.Begin(), 0).UTC().AddDate(0, 1, 0).Unix()}
+	}
+	return &file{f, name, span}, nil
+}
+
+// Tell takes records in: they are durable when it returns. Records that are not valid are left out, and counted.
+func (s *Source) Tell(ctx context.Context, records []line.Record) (refused int, err error) {
+	batch := make([]numbered, 0, len(records))
+	names := make([]string, 0, len(records))
+	for i := range records {
+		r := &records[i]
+		if r.Validate() != nil {
+			refused++
+			continue
+		}
+		n := numbered{Record: *r, holder: line.Holder{Inside: line.Address{Addr: r.Held.Inside, Realm: r.Held.Realm}}}
+		if r.Held.Line != "" {
+			n.holder = line.Holder{}
+			names = append(names, r.Held.Line)
+		}
+		if !r.Received.IsZero() {
+			n.received = r.Received.Unix()
+		}
+		batch = append(batch, n)
+	}
+	if len(batch) == 0 {
+		return refused, nil
+	}
+	ids, err := s.lines.Numbers(names)
+	if err != nil {
+		return refused, err
+	}
+	for i, next := 0, 0; i < len(batch); i++ {
+		if batch[i].Held.Line != "" {
+			batch[i].holder.Line = ids[next]
+			next++
+		}
+		batch[i].Held = line.Held{} // nobody needs the name any more
+	}
+	data := encode(batch)
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	place, err := s.log.Append(ctx, s.name, data)
+	if err != nil {
+		return refused, fmt.Errorf("keep what %s said: %w", s.name, err)
+	}
+	return refused, s.take(place, batch)
+}
+
+func (s *Source) take(place uint64, records []numbered) error {
+	s.mu.Lock()
+	for i := range records {
+		r := &records[i]
+		s.tracker.Take(&r.Record, r.holder)
+		if r.Action == line.Missing {
+			s.state.Gaps = append(s.state.Gaps, line.Span{From: r.Since.Earliest, To: r.At.Latest + 1})
+		}
+		if r.received != 0 {
+			s.clock(r.At.Latest, r.received)
+		}
+	}
+	s.state.Place, s.dirty = place, true
+	s.state.Rows += int64(len(records))
+	full := s.ended.n >= flushAt
+	s.mu.Unlock()
+	if full {
+		return s.Flush()
+	}
+	return nil
+}
+
+// clock learns from a record how far the source's clock is off. Records take their time to us, so that of an hour's
+// records the one that took least says most.
+func (s *Source) clock(at, received int64) {
+	hour := received / 3600
+	behind, ok := s.state.Behind[hour]
+	if ok && received-at >= behind {
+		return
+	}
+	s.state.Behind[hour] = received - at
+}
+
+// Clock is by how many seconds the source's clock may have been off; see line.Sessions.
+func (s *Source) Clock(q line.Span) int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	least, heard := int64(line.Never), false
+	for hour := q.From/3600 - clockHours; hour <= q.To/3600+clockHours; hour++ {
+		if behind, ok := s.state.Behind[hour]; ok {
+			least, heard = min(least, behind), true
+		}
+	}
+	switch {
+	case !heard:
+		return 0
+	case least < 0: // what has not happened yet was told of: the clock is ahead
+		return 1 - least
+	case least > prompt: // in hours nothing came sooner: the clock is behind
+		return least
+	}
+	return 0
+}
+
+const (
+	clockHours = 2 // before and after a question in which records tell of the clock
+	prompt     = 2 // seconds that the quickest of many records may take to us
+)
+
+// Known is what the source's log can say of a time; see line.Sessions.
+func (s *Source) Known(q line.Span) line.Knowledge {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := line.Knowledge{Deleted: q.From < s.state.Deleted, Ahead: !s.rules.Standing && q.To > s.tracker.Mark()}
+	for _, g := range s.state.Gaps {
+		k.Gap = k.Gap || g.Meets(q)
+	}
+	return k
+}
+
+// Each yields who may have held an address; see line.Sessions.
+func (s *Source) Each(a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if q.From < s.state.Deleted {
+		return
+	}
+	s.tracker.Each(a, port, proto, q, yield)
+	s.ended.each(a, port, proto, q, yield)
+	for _, f := range s.files {
+		if f.span.Meets(q) {
+			f.Each(a, port, proto, q, yield)
+		}
+	}
+}
+
+// Flush writes what has ended into files, and what is open beside them.
+func (s *Source) Flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.dirty {
+		return nil
+	}
+	parts := map[string][]line.Session{}
+	begins := map[string]int64{}
+	s.ended.all(func(x *line.Session) {
+		for name, begin := range shelves(x.Possible) {
+			parts[name] = append(parts[name], *x)
+			begins[name] = begin
+		}
+	})
+	st := s.state
+	var added []*file
+	for _, shelf := range slices.Sorted(maps.Keys(parts)) {
+		all := parts[shelf]
+		slices.SortFunc(all, func(a, b line.Session) int { return segment.Compare(&a, &b) })
+		st.Serial++
+		name := fmt.Sprintf("%s.%06d%s", shelf, st.Serial, fileEnd)
+		if err := segment.Write(filepath.Join(s.dir, name), begins[shelf], segment.Names(all), slices.Values(all)); err != nil {
+			return err
+		}
+		f, err := s.open(name)
+		if err != nil {
+			return err
+		}
+		added = append(added, f)
+	}
+	files := append(slices.Clone(s.files), added...)
+	files, old, err := s.merge(files, &st)
+	if err != nil {
+		return err
+	}
+	return s.keep(st, files, old, true)
+}
+
+// merge makes one file of the files of a day, where they are many.
+func (s *Source) merge(files []*file, st *state) (kept, old []*file, err error) {
+	by := map[string][]*file{}
+	for _, f := range files {
+		shelf, _, _ := strings.Cut(f.name, ".")
+		by[shelf] = append(by[shelf], f)
+	}
+	for _, shelf := range slices.Sorted(maps.Keys(by)) {
+		all := by[shelf]
+		if len(all) < mergeAt {
+			kept = append(kept, all...)
+			continue
+		}
+		st.Serial++
+		name := fmt.Sprintf("%s.%06d%s", shelf, st.Serial, fileEnd)
+		segments := make([]*segment.Segment, len(all))
+		for i, f := range all {
+			segments[i] = f.Segment
+		}
+		if err := segment.Merge(filepath.Join(s.dir, name), segments); err != nil {
+			return nil, nil, err
+		}
+		f, err := s.open(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		kept, old = append(kept, f), append(old, all...)
+	}
+	return kept, old, nil
+}
+
+// keep makes a state durable and lets go of what it does not name.
+func (s *Source) keep(st state, files, old []*file, flushed bool) error {
+	st.Files = st.Files[:0:0]
+	for _, f := range files {
+		st.Files = append(st.Files, f.name)
+	}
+	st.Snapshot = s.tracker.Snapshot()
+	if err := writeState(filepath.Join(s.dir, stateName), &st); err != nil {
+		return err
+	}
+	st.Snapshot = line.Snapshot{}
+	s.state, s.files = st, files
+	if flushed {
+		s.ended, s.dirty = buffer{}, false
+	}
+	var err error
+	for _, f := range old {
+		err = errors.Join(err, f.Close(), os.Remove(filepath.Join(s.dir, f.name)))
+	}
+	return err
+}
+
+// Purge deletes what is known of the days before a moment. What began before it and went on is kept, but not told of
+// those days.
+func (s *Source) Purge(before time.Time) (deleted int, err error) {
+	if err := s.Flush(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	day := before.Unix() - before.Unix()%segment.Day
+	st := s.state
+	st.Deleted = max(st.Deleted, day)
+	var kept, old []*file
+	for _, f := range s.files {
+		if f.span.To <= day {
+			old = append(old, f)
+			deleted += f.Len()
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	st.Gaps = slices.DeleteFunc(slices.Clone(st.Gaps), func(g line.Span) bool { return g.To <= day })
+	st.Behind = maps.Clone(st.Behind)
+	maps.DeleteFunc(st.Behind, func(hour, _ int64) bool { return (hour+1)*3600 <= day })
+	return deleted, s.keep(st, kept, old, false)
+}
+
+// Close writes what is in memory and closes the files.
+func (s *Source) Close() error {
+	err := s.Flush()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.files {
+		err = errors.Join(err, f.Close())
+	}
+	s.files = nil
+	return err
+}
+
+// shelves are the files in which a session belongs: that of each of its days, or where it has many, that of the month in
+// which it ends.
+func shelves(p line.Span) iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		first, last := floor(p.From), floor(p.To-1)
+		if last-first > longDays*segment.Day {
+			end := time.Unix(last, 0).UTC()
+			month := time.Date(end.Year(), end.Month(), 1, 0, 0, 0, 0, time.UTC)
+			yield("long-"+month.Format("2006-01"), month.Unix())
+			return
+		}
+		for day := first; day <= last; day += segment.Day {
+			if !yield(time.Unix(day, 0).UTC().Format(time.DateOnly), day) {
+				return
+			}
+		}
+	}
+}
+
+// floor is the beginning of a day.
+func floor(at int64) int64 {
+	if r := at % segment.Day; r < 0 {
+		return at - r - segment.Day
+	}
+	return at - at%segment.Day
+}
+
+// buffer holds sessions that have ended and are in no file yet.
+type buffer struct {
+	n       int
+	by      map[shelfKey][]line.Session
+	lengths [129]int
+}
+
+type shelfKey struct {
+	prefix netip.Prefix
+	realm  string
+}
+
+func (b *buffer) add(s line.Session) {
+	if b.by == nil {
+		b.by = map[shelfKey][]line.Session{}
+	}
+	k := shelfKey{s.Range.Prefix, s.Range.Realm}
+	b.by[k] = append(b.by[k], s)
+	b.lengths[s.Range.Prefix.Bits()]++
+	b.n++
+}
+
+func (b *buffer) all(yield func(*line.Session)) {
+	for _, all := range b.by {
+		for i := range all {
+			yield(&all[i])
+		}
+	}
+}
+
+func (b *buffer) each(a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) {
+	for bits := a.Addr.BitLen(); bits >= 0; bits-- {
+		if b.lengths[bits] == 0 {
+			continue
+		}
+		p, err := a.Addr.Prefix(bits)
+		if err != nil {
+			continue
+		}
+		for _, s := range b.by[shelfKey{p, a.Realm}] {
+			if s.Possible.Meets(q) && s.Range.Has(port, proto) {
+				yield(s)
+			}
+		}
+	}
+}

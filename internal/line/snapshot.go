@@ -1,0 +1,84 @@
+package line
+
+import "net/netip"
+
+// Snapshot is what a tracker has in memory, to be kept while the program is not running.
+type Snapshot struct {
+	Mark    int64
+	Devices []DeviceState
+	Entries []EntryState // those that have ended in the order in which they did
+}
+
+// DeviceState is a device of a Snapshot.
+type DeviceState struct {
+	Name string
+	Mark int64
+}
+
+// EntryState is a session of a Snapshot.
+type EntryState struct {
+	NAS, Session string
+	Prefix       netip.Prefix
+	Realm, Proto string
+	Lo, Hi       uint16
+	Line         LineID
+	Inside       netip.Addr
+	InsideRealm  string
+
+	From                          Span
+	Began, Over, Stopped, Current bool // Current: the last that was heard of to hold its range
+	Seen, Doubt                   int64
+	Until                         Moment
+	To                            Span
+	EndedAt                       int64
+}
+
+// Snapshot returns what the tracker knows. Load makes a tracker of it that goes on as this one would.
+func (t *Tracker) Snapshot() Snapshot {
+	s := Snapshot{Mark: t.mark}
+	state := func(e *entry) {
+		s.Entries = append(s.Entries, EntryState{
+			NAS: e.key.nas, Session: e.key.session, Prefix: e.rng.Prefix, Realm: e.rng.Realm, Proto: e.rng.Proto, Lo: e.rng.Lo, Hi: e.rng.Hi,
+			Line: e.holder.Line, Inside: e.holder.Inside.Addr, InsideRealm: e.holder.Inside.Realm,
+			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Current: t.ranges[e.rng] == e,
+			Seen: e.seen, Doubt: e.doubt, Until: e.until, To: e.to, EndedAt: e.endedAt,
+		})
+	}
+	for name, d := range t.devices {
+		s.Devices = append(s.Devices, DeviceState{name, d.mark})
+		for e := range d.open {
+			state(e)
+		}
+	}
+	for _, e := range t.ended {
+		state(e)
+	}
+	return s
+}
+
+// Load puts what a snapshot knows into a new tracker.
+func (t *Tracker) Load(s *Snapshot) {
+	t.mark = s.Mark
+	for _, d := range s.Devices {
+		t.device(d.Name).mark = d.Mark
+	}
+	for i := range s.Entries {
+		x := &s.Entries[i]
+		d := t.device(x.NAS)
+		e := &entry{
+			key: sessionKey{x.NAS, x.Session}, rng: Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}, device: d,
+			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped,
+			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
+		}
+		t.sessions[e.key] = append(t.sessions[e.key], e)
+		t.place(e)
+		if x.Current {
+			t.ranges[e.rng] = e
+		}
+		if e.over {
+			t.ended = append(t.ended, e)
+		} else {
+			d.open[e] = struct{}{}
+		}
+	}
+}
