@@ -451,7 +451,8 @@ func (n *Network) Decidable(a netip.Addr, port uint16, q line.Span) bool {
 	if port < 1024 {
 		return false
 	}
-	f := within(n.blocks[block{a, (port-1024)/blockSize*blockSize + 1024}], line.Span{From: q.From - ClockOff, To: q.To + ClockOff})
+	const measured = ClockOff + 1 // both clocks are read in whole seconds
+	f := within(n.blocks[block{a, (port-1024)/blockSize*blockSize + 1024}], line.Span{From: q.From - measured, To: q.To + measured})
 	return f != nil && within(n.leases[f.inside], q) != nil
 }
 
