@@ -4,7 +4,7 @@
 //
 // # What is kept
 //
-// Three JetStream streams on file storage, each write fsync'd (one node) or acknowledged by a majority (cluster):
+// Four JetStream streams on file storage, each write fsync'd (one node) or acknowledged by a majority (cluster):
 //
 //   - originals: an object is the messages of one subject, NAME.original.ID, each a chunk of at most 256 KiB. The
 //     last one carries size, SHA-256 and number of chunks in its headers; an object without that message is one
@@ -12,6 +12,7 @@
 //     program the bytes of a larger one are a file, see file.go.
 //   - work: a work queue, subject NAME.work.ID, at most one open item a report.
 //   - known: which report has which bytes, subject NAME.known.KEY, KEY from reporter, format and SHA-256.
+//   - lines: what sources said of who held which address, subject NAME.line.SOURCE, batch by batch, see lines.go.
 //
 // Inside this program concurrent Accepts share syncs, see group.go, worked items leave the queue in
 // runs, see ends.go, and items that failed rest, see rests.go. Workers ask for items together, see pulls.go.
@@ -92,6 +93,7 @@ type Stream struct {
 	readback  jetstream.Stream // the same stream through read
 	work      jetstream.Stream
 	known     jetstream.Stream
+	lines     jetstream.Stream
 	items     jetstream.Consumer
 
 	ended                        ends   // embedded: items that were worked leave the queue together
@@ -270,6 +272,7 @@ func (s *Stream) declare(ctx context.Context) error {
 		{"originals", "original", jetstream.LimitsPolicy, &s.originals},
 		{"known", "known", jetstream.LimitsPolicy, &s.known},
 		{"work", "work", jetstream.WorkQueuePolicy, &s.work},
+		{"lines", "line", jetstream.LimitsPolicy, &s.lines},
 	} {
 		cfg := base
 		cfg.Name = s.cfg.Name + "-" + d.name

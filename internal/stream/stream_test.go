@@ -97,6 +97,7 @@ func contract(t *testing.T, opened func(testing.TB) *stream.Stream) {
 	t.Run("withdrawn", func(t *testing.T) { withdrawn(t, opened(t)) })
 	t.Run("requeue", func(t *testing.T) { requeue(t, opened(t)) })
 	t.Run("lag", func(t *testing.T) { lag(t, opened(t)) })
+	t.Run("lines", func(t *testing.T) { lines(t, opened(t)) })
 }
 
 func acceptAll(t *testing.T, s *stream.Stream) {
