@@ -159,6 +159,7 @@ type unit string
 const (
 	bytesRead unit = "% .1f / % .1f"
 	mailsSent unit = "%d / %d mails"
+	sessions  unit = "%d / %d sessions"
 	reports   unit = "%d / %d reports"
 )
 

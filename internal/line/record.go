@@ -65,6 +65,8 @@ type Record struct {
 	Received time.Time // when we got it: measures the source's clock; zero where that says nothing, as for a file
 }
 
+const maxText = 255 // bytes of a name
+
 // Validate says what is wrong with a record, as a *report.FieldError; nil when it can be used.
 func (r *Record) Validate() error {
 	bad := func(field, rule string, args ...any) error {
@@ -73,6 +75,8 @@ func (r *Record) Validate() error {
 	switch {
 	case r.Action < Start || r.Action > Missing:
 		return bad("action", "the record does not say what happened")
+	case len(r.NAS) > maxText || len(r.Session) > maxText || len(r.Range.Realm) > maxText || len(r.Range.Proto) > maxText || len(r.Held.Realm) > maxText:
+		return bad("session", "a name in the record is longer than %d characters", maxText)
 	case r.At.IsZero():
 		return bad("at", "the record says no time")
 	case r.At.Latest < r.At.Earliest || r.Since.Latest < r.Since.Earliest || r.Until.Latest < r.Until.Earliest:

@@ -65,8 +65,9 @@ func (t *Tracker) Load(s *Snapshot) {
 	for i := range s.Entries {
 		x := &s.Entries[i]
 		d := t.device(x.NAS)
+		rng := Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}
 		e := &entry{
-			key: sessionKey{x.NAS, x.Session}, rng: Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}, device: d,
+			key: keyOf(x.NAS, x.Session, rng), rng: rng, device: d,
 			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped,
 			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
 		}

@@ -37,7 +37,18 @@ type Tracker struct {
 	mark     int64              // the latest moment heard of
 }
 
-type sessionKey struct{ nas, session string }
+// sessionKey is what a source calls a session: its name, or where it has none, what it holds.
+type sessionKey struct {
+	nas, session string
+	rng          Range // zero where there is a name
+}
+
+func keyOf(nas, session string, rng Range) sessionKey {
+	if session != "" {
+		rng = Range{}
+	}
+	return sessionKey{nas, session, rng}
+}
 
 // device is a NAS, a NAT or a table.
 type device struct {
@@ -168,7 +179,7 @@ func (e *entry) lives(r *Record) {
 
 func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if !r.Range.Prefix.IsValid() { // all that the session holds
-		for _, e := range append([]*entry(nil), t.sessions[sessionKey{r.NAS, r.Session}]...) {
+		for _, e := range append([]*entry(nil), t.sessions[keyOf(r.NAS, r.Session, r.Range)]...) {
 			one := *r
 			one.Range = e.rng
 			t.stop(&one, e.holder, d)
@@ -338,7 +349,7 @@ func (t *Tracker) contradictBoth(before, e *entry) {
 // find returns the session that a record is about: by its name, or by who holds the range.
 func (t *Tracker) find(r *Record, holder Holder) *entry {
 	var found *entry
-	for _, e := range t.sessions[sessionKey{r.NAS, r.Session}] {
+	for _, e := range t.sessions[keyOf(r.NAS, r.Session, r.Range)] {
 		if e.rng != r.Range || r.Action != Stop && e.holder != holder || r.Action == Stop && !holder.IsZero() && e.holder != holder {
 			continue
 		}
@@ -357,7 +368,7 @@ func (t *Tracker) find(r *Record, holder Holder) *entry {
 
 func (t *Tracker) add(r *Record, holder Holder, d *device) *entry {
 	e := &entry{
-		key: sessionKey{r.NAS, r.Session}, rng: r.Range, holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever,
+		key: keyOf(r.NAS, r.Session, r.Range), rng: r.Range, holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever,
 	}
 	t.sessions[e.key] = append(t.sessions[e.key], e)
 	d.open[e] = struct{}{}

@@ -247,4 +247,3 @@ func TestPurge(t *testing.T) {
 		t.Errorf("%v are left, %v; %d, %d", days, err, len(before), len(after))
 	}
 }
-

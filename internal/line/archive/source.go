@@ -34,11 +34,12 @@ type Batch struct {
 }
 
 const (
-	flushAt   = 200_000 // sessions in memory that ended
-	mergeAt   = 6       // files of one day
-	longDays  = 2       // a session of more days lies in the file of the month in which it ends
-	fileEnd   = ".sessions"
-	stateName = "state"
+	batchBytes = 256 << 10 // of a batch in the log
+	flushAt    = 200_000   // sessions in memory that ended
+	mergeAt    = 6         // files of one day
+	longDays   = 2         // a session of more days lies in the file of the month in which it ends
+	fileEnd    = ".sessions"
+	stateName  = "state"
 )
 
 // Source is what one source said. Any number of goroutines may ask it, and tell it.
@@ -200,14 +201,26 @@ func (s *Source) Tell(ctx context.Context, records []line.Record) (refused int, 
 		}
 		batch[i].Held = line.Held{} // nobody needs the name any more
 	}
+	return refused, s.enter(ctx, batch)
+}
+
+// enter makes a batch durable and takes it. What is too much for one batch makes two.
+func (s *Source) enter(ctx context.Context, batch []numbered) error {
 	data := encode(batch)
+	if len(data) > batchBytes && len(batch) > 1 {
+		half := len(batch) / 2
+		if err := s.enter(ctx, batch[:half]); err != nil {
+			return err
+		}
+		return s.enter(ctx, batch[half:])
+	}
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	place, err := s.log.Append(ctx, s.name, data)
 	if err != nil {
-		return refused, fmt.Errorf("keep what %s said: %w", s.name, err)
+		return fmt.Errorf("keep what %s said: %w", s.name, err)
 	}
-	return refused, s.take(place, batch)
+	return s.take(place, batch)
 }
 
 func (s *Source) take(place uint64, records []numbered) error {
