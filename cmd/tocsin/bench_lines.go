@@ -21,6 +21,7 @@ then asks 200,000 times who held an address and port at an instant. It says how 
 	}
 	cmd.Flags().IntVar(&opt.Sessions, "sessions", opt.Sessions, "sessions to make")
 	cmd.Flags().StringVar(&opt.Dir, "data", "", "folder to work in; it must be empty and stays (default: a temporary one that is removed)")
+	cmd.Flags().StringVar(&opt.CPUProfile, "cpuprofile", "", "write a CPU profile to this file")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if opt.Sessions < 1000 {

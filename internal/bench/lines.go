@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tocsin/internal/app"
 	"tocsin/internal/line"
@@ -21,9 +24,10 @@ import (
 
 // LinesOptions say what Lines measures.
 type LinesOptions struct {
-	Sessions int
-	Dir      string                // as Options.Dir
-	Progress func(done, all int64) // may be nil
+	Sessions   int
+	CPUProfile string                // file for a CPU profile of all of it; empty: none
+	Dir        string                // as Options.Dir
+	Progress   func(done, all int64) // may be nil
 }
 
 // LinesResult is what Lines measured.
@@ -127,6 +131,11 @@ func Lines(ctx context.Context, opt LinesOptions) (LinesResult, error) {
 		}
 		defer sources[i].Close()
 	}
+	stop, err := profile(opt.CPUProfile)
+	if err != nil {
+		return LinesResult{}, err
+	}
+	defer stop()
 	p := population{slots: max(opt.Sessions/rounds, 1)}
 	p.lines = max(p.slots/2, 1)
 	began := time.Now()
@@ -149,26 +158,32 @@ func Lines(ctx context.Context, opt LinesOptions) (LinesResult, error) {
 	return res, nil
 }
 
-// ingest tells the sources what happened, in the order of time.
+// ingest tells both sources at once what happened, each in the order of time.
 func ingest(ctx context.Context, p population, sources [2]*archive.Source, progress func(done, all int64)) error {
-	var batch [2][]line.Record
-	send := func(i int, least int) error {
-		if len(batch[i]) < least {
-			return nil
-		}
-		refused, err := sources[i].Tell(ctx, batch[i])
-		if err == nil && refused > 0 {
-			err = fmt.Errorf("%d records were refused", refused)
-		}
-		batch[i] = batch[i][:0]
-		return err
+	g, ctx := errgroup.WithContext(ctx)
+	var done atomic.Int64
+	for i := range sources {
+		g.Go(func() error {
+			return tell(ctx, p, i, sources[i], func(n int) {
+				if n := done.Add(int64(n)); progress != nil {
+					progress(n, int64(p.slots*rounds))
+				}
+			})
+		})
 	}
-	// Session n starts before session n+1, and stops before that stops.
-	for start, stop := 0, 0; stop < p.slots*rounds; {
+	return g.Wait()
+}
+
+// tell tells one source of every second slot.
+func tell(ctx context.Context, p population, first int, source *archive.Source, progress func(sessions int)) error {
+	slots := (p.slots - first + 1) / 2
+	all := slots * rounds
+	batch := make([]line.Record, 0, perBatch)
+	for start, stop := 0, 0; stop < all; {
 		what, n := line.Stop, stop
-		if start < p.slots*rounds {
-			from, _ := p.span(start%p.slots, start/p.slots)
-			if _, to := p.span(stop%p.slots, stop/p.slots); stop == start || from < to {
+		if start < all { // session n starts before session n+1, and stops before that stops
+			from, _ := p.span(first+2*(start%slots), start/slots)
+			if _, to := p.span(first+2*(stop%slots), stop/slots); stop == start || from < to {
 				what, n = line.Start, start
 			}
 		}
@@ -177,24 +192,21 @@ func ingest(ctx context.Context, p population, sources [2]*archive.Source, progr
 		} else {
 			stop++
 		}
-		i := n % p.slots
-		batch[i%2] = append(batch[i%2], p.record(i, n/p.slots, what))
-		if err := send(i%2, perBatch); err != nil {
+		batch = append(batch, p.record(first+2*(n%slots), n/slots, what))
+		if len(batch) < perBatch && stop < all {
+			continue
+		}
+		refused, err := source.Tell(ctx, batch)
+		if err == nil && refused > 0 {
+			err = fmt.Errorf("%d records were refused", refused)
+		}
+		if err != nil {
 			return err
 		}
-		if progress != nil && n%100_000 == 0 {
-			progress(int64(stop), int64(p.slots*rounds))
-		}
+		batch = batch[:0]
+		progress(perBatch / 2)
 	}
-	for i := range sources {
-		if err := send(i, 1); err != nil {
-			return err
-		}
-		if err := sources[i].Flush(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return source.Flush()
 }
 
 // look asks and judges the answers.

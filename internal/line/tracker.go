@@ -458,11 +458,11 @@ func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(
 		p := place{prefix: prefix, realm: a.Realm, ports: wide}
 		t.at(p, port, proto, q, yield)
 		if port != 0 {
-			p.ports = int32(port >> 8)
+			p.ports = int32(port >> portBits)
 			t.at(p, port, proto, q, yield)
 			continue
 		}
-		for p.ports = 0; p.ports < 256; p.ports++ {
+		for p.ports = 0; p.ports < 1<<(16-portBits); p.ports++ {
 			t.at(p, port, proto, q, yield)
 		}
 	}
@@ -484,22 +484,25 @@ func (r *Range) Has(port uint16, proto string) bool {
 	return (port == 0 || r.Lo <= port && port <= r.Hi) && (proto == "" || r.Proto == "" || r.Proto == proto)
 }
 
-// place is where questions look for an entry: the prefix, and 256 ports of it or all of them.
+// place is where questions look for an entry: the prefix, and some ports of it or all of them.
 type place struct {
 	prefix netip.Prefix
 	realm  string
-	ports  int32 // the first of the ports shifted by 8; wide: the range is too wide for that
+	ports  int32 // number of the first port without its last bits; wide: the range is too wide for that
 }
 
-const wide = -1
+const (
+	portBits = 10 // ports of a place: 1024
+	wide     = -1
+)
 
 func (e *entry) places(yield func(place)) {
 	p := place{prefix: e.rng.Prefix, realm: e.rng.Realm, ports: wide}
-	if e.rng.Hi-e.rng.Lo >= 4096 {
+	if e.rng.Hi-e.rng.Lo >= 8<<portBits {
 		yield(p)
 		return
 	}
-	for b := int32(e.rng.Lo >> 8); b <= int32(e.rng.Hi>>8); b++ {
+	for b := int32(e.rng.Lo >> portBits); b <= int32(e.rng.Hi>>portBits); b++ {
 		p.ports = b
 		yield(p)
 	}

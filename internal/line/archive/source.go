@@ -36,7 +36,7 @@ type Batch struct {
 const (
 	batchBytes = 256 << 10 // of a batch in the log
 	flushAt    = 200_000   // sessions in memory that ended
-	mergeAt    = 6         // files of one day
+	mergeAt    = 4         // files of one day
 	longDays   = 2         // a session of more days lies in the file of the month in which it ends
 	fileEnd    = ".sessions"
 	stateName  = "state"
@@ -316,22 +316,19 @@ func (s *Source) Flush() error {
 	if !s.dirty {
 		return nil
 	}
-	parts := map[string][]line.Session{}
-	begins := map[string]int64{}
+	parts := map[shelf][]line.Session{}
 	s.ended.all(func(x *line.Session) {
-		for name, begin := range shelves(x.Possible) {
-			parts[name] = append(parts[name], *x)
-			begins[name] = begin
+		for on := range shelves(x.Possible) {
+			parts[on] = append(parts[on], *x)
 		}
 	})
 	st := s.state
 	var added []*file
-	for _, shelf := range slices.Sorted(maps.Keys(parts)) {
-		all := parts[shelf]
+	for on, all := range parts {
 		slices.SortFunc(all, func(a, b line.Session) int { return segment.Compare(&a, &b) })
 		st.Serial++
-		name := fmt.Sprintf("%s.%06d%s", shelf, st.Serial, fileEnd)
-		if err := segment.Write(filepath.Join(s.dir, name), begins[shelf], segment.Names(all), slices.Values(all)); err != nil {
+		name := fmt.Sprintf("%s.%06d%s", on, st.Serial, fileEnd)
+		if err := segment.Write(filepath.Join(s.dir, name), on.begin, segment.Names(all), slices.Values(all)); err != nil {
 			return err
 		}
 		f, err := s.open(name)
@@ -352,17 +349,17 @@ func (s *Source) Flush() error {
 func (s *Source) merge(files []*file, st *state) (kept, old []*file, err error) {
 	by := map[string][]*file{}
 	for _, f := range files {
-		shelf, _, _ := strings.Cut(f.name, ".")
-		by[shelf] = append(by[shelf], f)
+		on, _, _ := strings.Cut(f.name, ".")
+		by[on] = append(by[on], f)
 	}
-	for _, shelf := range slices.Sorted(maps.Keys(by)) {
-		all := by[shelf]
+	for _, on := range slices.Sorted(maps.Keys(by)) {
+		all := by[on]
 		if len(all) < mergeAt {
 			kept = append(kept, all...)
 			continue
 		}
 		st.Serial++
-		name := fmt.Sprintf("%s.%06d%s", shelf, st.Serial, fileEnd)
+		name := fmt.Sprintf("%s.%06d%s", on, st.Serial, fileEnd)
 		segments := make([]*segment.Segment, len(all))
 		for i, f := range all {
 			segments[i] = f.Segment
@@ -439,19 +436,31 @@ func (s *Source) Close() error {
 	return err
 }
 
-// shelves are the files in which a session belongs: that of each of its days, or where it has many, that of the month in
-// which it ends.
-func shelves(p line.Span) iter.Seq2[string, int64] {
-	return func(yield func(string, int64) bool) {
+// shelf is what a file is about: a day, or the sessions of many days that end in a month.
+type shelf struct {
+	begin int64
+	month bool
+}
+
+// String begins the names of its files.
+func (s shelf) String() string {
+	if s.month {
+		return "long-" + time.Unix(s.begin, 0).UTC().Format("2006-01")
+	}
+	return time.Unix(s.begin, 0).UTC().Format(time.DateOnly)
+}
+
+// shelves are the files in which a session belongs.
+func shelves(p line.Span) iter.Seq[shelf] {
+	return func(yield func(shelf) bool) {
 		first, last := floor(p.From), floor(p.To-1)
 		if last-first > longDays*segment.Day {
 			end := time.Unix(last, 0).UTC()
-			month := time.Date(end.Year(), end.Month(), 1, 0, 0, 0, 0, time.UTC)
-			yield("long-"+month.Format("2006-01"), month.Unix())
+			yield(shelf{time.Date(end.Year(), end.Month(), 1, 0, 0, 0, 0, time.UTC).Unix(), true})
 			return
 		}
 		for day := first; day <= last; day += segment.Day {
-			if !yield(time.Unix(day, 0).UTC().Format(time.DateOnly), day) {
+			if !yield(shelf{day, false}) {
 				return
 			}
 		}

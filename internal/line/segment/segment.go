@@ -4,14 +4,15 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
 	"net/netip"
+	"slices"
 	"sort"
-	"strings"
 
 	"tocsin/internal/line"
 )
@@ -62,7 +63,11 @@ type Segment struct {
 
 	slots4, slots6, sessions, insides []byte
 	names                             []string
+	index4                            []uint64 // of every indexStep-th slot of IPv4: realm, length and address
 }
+
+// indexStep is how many slots lie between two that the index names: it is small enough to stay in the processor's cache.
+const indexStep = 128
 
 // Parse reads a file that is in memory or mapped to it. It keeps data.
 func Parse(data []byte) (*Segment, error) {
@@ -104,7 +109,16 @@ func Parse(data []byte) (*Segment, error) {
 		s.names = append(s.names, string(rest[1:n]))
 		rest = rest[n:]
 	}
+	for i := 0; i < s.slots(true); i += indexStep {
+		s.index4 = append(s.index4, s.key4(i))
+	}
 	return s, nil
+}
+
+// key4 is realm, length and address of a slot of IPv4 as a number.
+func (s *Segment) key4(i int) uint64 {
+	b := s.slots4[i*slot4Size:]
+	return uint64(le.Uint16(b[8:]))<<40 | uint64(b[16])<<32 | uint64(binary.BigEndian.Uint32(b))
 }
 
 // Begin is the first second of the segment's day.
@@ -210,31 +224,42 @@ func (s *Segment) name(n string) int {
 
 // find returns the slots of a prefix.
 func (s *Segment) find(is4 bool, realm int, p netip.Prefix) (from, to int) {
-	want := make([]byte, 0, 20)
+	if is4 {
+		a := p.Addr().As4()
+		want := uint64(realm)<<40 | uint64(p.Bits())<<32 | uint64(binary.BigEndian.Uint32(a[:]))
+		from = s.search4(want)
+		return from, s.search4(want + 1)
+	}
+	var space [20]byte
+	want := space[:0]
 	want = binary.BigEndian.AppendUint16(want, uint16(realm))
 	want = append(want, byte(p.Bits()))
 	want = append(want, p.Addr().AsSlice()...)
-	n := s.slots(is4)
-	from = sort.Search(n, func(i int) bool { return s.compare(is4, i, want) >= 0 })
-	to = from + sort.Search(n-from, func(i int) bool { return s.compare(is4, from+i, want) > 0 })
+	n := s.slots(false)
+	from = sort.Search(n, func(i int) bool { return s.compare6(i, want) >= 0 })
+	to = from + sort.Search(n-from, func(i int) bool { return s.compare6(from+i, want) > 0 })
 	return from, to
 }
 
-// compare compares a slot's realm, length and address with those wanted.
-func (s *Segment) compare(is4 bool, i int, want []byte) int {
-	raw, size, addr := s.slots6, slot6Size, 16
-	if is4 {
-		raw, size, addr = s.slots4, slot4Size, 4
-	}
-	b := raw[i*size:]
-	realm, bits := int(le.Uint16(b[addr+4:])), int(b[addr+12])
+// search4 is the first slot of IPv4 whose key is at least want.
+func (s *Segment) search4(want uint64) int {
+	block, _ := slices.BinarySearch(s.index4, want)
+	from := max(block-1, 0) * indexStep
+	to := min(block*indexStep, s.slots(true))
+	return from + sort.Search(to-from, func(i int) bool { return s.key4(from+i) >= want })
+}
+
+// compare6 compares the realm, length and address of a slot of IPv6 with those wanted.
+func (s *Segment) compare6(i int, want []byte) int {
+	b := s.slots6[i*slot6Size:]
+	realm, bits := int(le.Uint16(b[20:])), int(b[28])
 	if r := int(binary.BigEndian.Uint16(want)); realm != r {
 		return realm - r
 	}
 	if bits != int(want[2]) {
 		return bits - int(want[2])
 	}
-	return strings.Compare(string(b[:addr]), string(want[3:]))
+	return bytes.Compare(b[:16], want[3:])
 }
 
 // within yields the sessions of a slot that meet q.
