@@ -39,7 +39,9 @@ const (
 	mergeAt    = 4         // files of one day
 	longDays   = 2         // a session of more days lies in the file of the month in which it ends
 	fileEnd    = ".sessions"
-	stateName  = "state"
+	stateName  = "files"
+	knownName  = "known"
+	snapshots  = 4_000_000 // records between two snapshots: so many are read again after a crash
 )
 
 // Source is what one source said. Any number of goroutines may ask it, and tell it.
@@ -57,6 +59,8 @@ type Source struct {
 	ended   buffer
 	files   []*file
 	state   state
+	known   known // but for its Tracker
+	kept    int64 // rows at the last snapshot
 	dirty   bool
 }
 
@@ -67,16 +71,21 @@ type file struct {
 	span line.Span // nothing in it ends before or begins after
 }
 
-// state is what is known of a source beside its sessions.
+// state is which files a source has.
 type state struct {
-	Place    uint64 // in the log, up to which everything is in Files and Tracker
-	Serial   int    // of the last file
-	Files    []string
-	Gaps     []line.Span
-	Deleted  int64           // what was before is deleted
-	Behind   map[int64]int64 // by hour: the least seconds from a record's time to its receipt
-	Rows     int64
-	Snapshot line.Snapshot
+	Serial  int // of the last file
+	Files   []string
+	Deleted int64 // what was before is deleted
+}
+
+// known is what is known of a source at a place in its log, beside what lies in files. From there on the log is read
+// again by whoever opens the source: sessions that end a second time are the same, and are told once.
+type known struct {
+	Place   uint64
+	Rows    int64
+	Gaps    []line.Span
+	Behind  map[int64]int64 // by hour: the least seconds from a record's time to its receipt
+	Tracker line.Snapshot
 }
 
 // OpenSource opens the files of a source below dir and reads on in the log where they end. A file that is damaged is
@@ -93,7 +102,7 @@ func OpenSource(ctx context.Context, dir, name string, rules line.Rules, lines *
 	if err != nil {
 		return nil, fmt.Errorf("open the lines of %s: %w", name, err)
 	}
-	for b, err := range log.After(ctx, name, s.state.Place) {
+	for b, err := range log.After(ctx, name, s.known.Place) {
 		if err != nil {
 			return nil, fmt.Errorf("read the log of %s: %w", name, err)
 		}
@@ -119,26 +128,31 @@ func (s *Source) anew() error {
 	for _, f := range left {
 		err = errors.Join(err, os.Remove(f))
 	}
-	s.begin(state{Deleted: cmp.Or(deleted, line.Ever)})
+	s.begin(state{Deleted: cmp.Or(deleted, line.Ever)}, known{})
 	return err
 }
 
-func (s *Source) begin(st state) {
-	if st.Behind == nil {
-		st.Behind = map[int64]int64{}
+func (s *Source) begin(st state, k known) {
+	if k.Behind == nil {
+		k.Behind = map[int64]int64{}
 	}
-	s.state, s.ended = st, buffer{}
+	s.state, s.known, s.ended, s.kept = st, k, buffer{}, k.Rows
 	s.tracker = line.NewTracker(s.rules, func(x line.Session) { s.ended.add(x) })
-	s.tracker.Load(&st.Snapshot)
-	s.state.Snapshot = line.Snapshot{}
+	s.tracker.Load(&k.Tracker)
+	s.known.Tracker = line.Snapshot{}
 }
 
 func (s *Source) load() error {
-	st, err := readState(filepath.Join(s.dir, stateName))
-	if err != nil {
+	var st state
+	if err := read(filepath.Join(s.dir, stateName), &st); err != nil {
 		return err
 	}
-	s.begin(st)
+	s.state = st
+	var k known
+	if err := read(filepath.Join(s.dir, knownName), &k); err != nil {
+		return err
+	}
+	s.begin(st, k)
 	for _, name := range st.Files {
 		f, err := s.open(name)
 		if err != nil {
@@ -229,14 +243,16 @@ func (s *Source) take(place uint64, records []numbered) error {
 		r := &records[i]
 		s.tracker.Take(&r.Record, r.holder)
 		if r.Action == line.Missing {
-			s.state.Gaps = append(s.state.Gaps, line.Span{From: r.Since.Earliest, To: r.At.Latest + 1})
+			if gap := (line.Span{From: r.Since.Earliest, To: r.At.Latest + 1}); !slices.Contains(s.known.Gaps, gap) {
+				s.known.Gaps = append(s.known.Gaps, gap)
+			}
 		}
 		if r.received != 0 {
 			s.clock(r.At.Latest, r.received)
 		}
 	}
-	s.state.Place, s.dirty = place, true
-	s.state.Rows += int64(len(records))
+	s.known.Place, s.dirty = place, true
+	s.known.Rows += int64(len(records))
 	full := s.ended.n >= flushAt
 	s.mu.Unlock()
 	if full {
@@ -249,11 +265,11 @@ func (s *Source) take(place uint64, records []numbered) error {
 // records the one that took least says most.
 func (s *Source) clock(at, received int64) {
 	hour := received / 3600
-	behind, ok := s.state.Behind[hour]
+	behind, ok := s.known.Behind[hour]
 	if ok && received-at >= behind {
 		return
 	}
-	s.state.Behind[hour] = received - at
+	s.known.Behind[hour] = received - at
 }
 
 // Clock is by how many seconds the source's clock may have been off; see line.Sessions.
@@ -262,7 +278,7 @@ func (s *Source) Clock(q line.Span) int64 {
 	defer s.mu.RUnlock()
 	least, heard := int64(line.Never), false
 	for hour := q.From/3600 - clockHours; hour <= q.To/3600+clockHours; hour++ {
-		if behind, ok := s.state.Behind[hour]; ok {
+		if behind, ok := s.known.Behind[hour]; ok {
 			least, heard = min(least, behind), true
 		}
 	}
@@ -287,7 +303,7 @@ func (s *Source) Known(q line.Span) line.Knowledge {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := line.Knowledge{Deleted: q.From < s.state.Deleted, Ahead: !s.rules.Standing && q.To > s.tracker.Mark()}
-	for _, g := range s.state.Gaps {
+	for _, g := range s.known.Gaps {
 		k.Gap = k.Gap || g.Meets(q)
 	}
 	return k
@@ -342,7 +358,25 @@ func (s *Source) Flush() error {
 	if err != nil {
 		return err
 	}
-	return s.keep(st, files, old, true)
+	if err := s.keep(st, files, old); err != nil {
+		return err
+	}
+	s.ended, s.dirty = buffer{}, false
+	if s.known.Rows-s.kept < snapshots {
+		return nil
+	}
+	return s.snapshot()
+}
+
+// snapshot makes durable what is open. What has ended is in files.
+func (s *Source) snapshot() error {
+	k := s.known
+	k.Tracker = s.tracker.Snapshot()
+	if err := write(filepath.Join(s.dir, knownName), &k); err != nil {
+		return err
+	}
+	s.kept = k.Rows
+	return nil
 }
 
 // merge makes one file of the files of a day, where they are many.
@@ -377,20 +411,15 @@ func (s *Source) merge(files []*file, st *state) (kept, old []*file, err error) 
 }
 
 // keep makes a state durable and lets go of what it does not name.
-func (s *Source) keep(st state, files, old []*file, flushed bool) error {
+func (s *Source) keep(st state, files, old []*file) error {
 	st.Files = st.Files[:0:0]
 	for _, f := range files {
 		st.Files = append(st.Files, f.name)
 	}
-	st.Snapshot = s.tracker.Snapshot()
-	if err := writeState(filepath.Join(s.dir, stateName), &st); err != nil {
+	if err := write(filepath.Join(s.dir, stateName), &st); err != nil {
 		return err
 	}
-	st.Snapshot = line.Snapshot{}
 	s.state, s.files = st, files
-	if flushed {
-		s.ended, s.dirty = buffer{}, false
-	}
 	var err error
 	for _, f := range old {
 		err = errors.Join(err, f.Close(), os.Remove(filepath.Join(s.dir, f.name)))
@@ -418,10 +447,9 @@ func (s *Source) Purge(before time.Time) (deleted int, err error) {
 			kept = append(kept, f)
 		}
 	}
-	st.Gaps = slices.DeleteFunc(slices.Clone(st.Gaps), func(g line.Span) bool { return g.To <= day })
-	st.Behind = maps.Clone(st.Behind)
-	maps.DeleteFunc(st.Behind, func(hour, _ int64) bool { return (hour+1)*3600 <= day })
-	return deleted, s.keep(st, kept, old, false)
+	s.known.Gaps = slices.DeleteFunc(s.known.Gaps, func(g line.Span) bool { return g.To <= day })
+	maps.DeleteFunc(s.known.Behind, func(hour, _ int64) bool { return (hour+1)*3600 <= day })
+	return deleted, errors.Join(s.keep(st, kept, old), s.snapshot())
 }
 
 // Close writes what is in memory and closes the files.
@@ -429,6 +457,9 @@ func (s *Source) Close() error {
 	err := s.Flush()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil && s.known.Rows != s.kept {
+		err = s.snapshot()
+	}
 	for _, f := range s.files {
 		err = errors.Join(err, f.Close())
 	}

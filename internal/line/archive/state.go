@@ -11,24 +11,23 @@ import (
 	"tocsin/internal/line/segment"
 )
 
-// readState reads what writeState wrote. os.ErrNotExist says that there is none, segment.ErrDamaged that it was changed.
-func readState(path string) (state, error) {
-	var st state
+// read reads what write wrote. os.ErrNotExist says that there is none, segment.ErrDamaged that it was changed.
+func read[T any](path string, into *T) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return st, err
+		return err
 	}
 	if len(data) < 4 || crc32.Checksum(data[4:], table) != uint32(data[0])|uint32(data[1])<<8|uint32(data[2])<<16|uint32(data[3])<<24 {
-		return st, fmt.Errorf("%s: %w", path, segment.ErrDamaged)
+		return fmt.Errorf("%s: %w", path, segment.ErrDamaged)
 	}
-	if err := gob.NewDecoder(bytes.NewReader(data[4:])).Decode(&st); err != nil {
-		return st, fmt.Errorf("%s: %w", path, segment.ErrDamaged)
+	if err := gob.NewDecoder(bytes.NewReader(data[4:])).Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", path, segment.ErrDamaged)
 	}
-	return st, nil
+	return nil
 }
 
-// writeState replaces the file whole, durably.
-func writeState(path string, st *state) error {
+// write replaces the file whole, durably.
+func write[T any](path string, st *T) error {
 	b := bytes.NewBuffer(make([]byte, 4))
 	if err := gob.NewEncoder(b).Encode(st); err != nil {
 		return fmt.Errorf("write the state of a source: %w", err)
