@@ -37,10 +37,11 @@ type EntryState struct {
 func (t *Tracker) Snapshot() Snapshot {
 	s := Snapshot{Mark: t.mark}
 	state := func(e *entry) {
+		rng := e.held.rng
 		s.Entries = append(s.Entries, EntryState{
-			NAS: e.key.nas, Session: e.key.session, Prefix: e.rng.Prefix, Realm: e.rng.Realm, Proto: e.rng.Proto, Lo: e.rng.Lo, Hi: e.rng.Hi,
+			NAS: e.name.nas, Session: e.name.session, Prefix: rng.Prefix, Realm: rng.Realm, Proto: rng.Proto, Lo: rng.Lo, Hi: rng.Hi,
 			Line: e.holder.Line, Inside: e.holder.Inside.Addr, InsideRealm: e.holder.Inside.Realm,
-			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Current: t.ranges[e.rng] == e,
+			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Current: e.held.now == e,
 			Seen: e.seen, Doubt: e.doubt, Until: e.until, To: e.to, EndedAt: e.endedAt,
 		})
 	}
@@ -67,14 +68,13 @@ func (t *Tracker) Load(s *Snapshot) {
 		d := t.device(x.NAS)
 		rng := Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}
 		e := &entry{
-			key: keyOf(x.NAS, x.Session, rng), rng: rng, device: d,
+			name: name{x.NAS, x.Session}, held: t.hand(rng), device: d,
 			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped,
 			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
 		}
-		t.sessions[e.key] = append(t.sessions[e.key], e)
-		t.place(e)
+		t.enter(e)
 		if x.Current {
-			t.ranges[e.rng] = e
+			e.held.now = e
 		}
 		if e.over {
 			t.ended = append(t.ended, e)

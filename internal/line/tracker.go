@@ -28,27 +28,24 @@ type Tracker struct {
 	rules Rules
 	emit  func(Session) // each session once, when nothing more is expected of it
 
-	sessions map[sessionKey][]*entry // those that are open or ended lately
-	ranges   map[Range]*entry        // who holds a range, the last that was heard of
-	devices  map[string]*device
-	places   map[place][]*entry // for questions
-	lengths  [129]int           // how many entries have a prefix of so many bits; IPv4 and IPv6 together
-	ended    []*entry           // in the order in which they did; the first of them leave first
-	mark     int64              // the latest moment heard of
+	ranges  map[Range]*held
+	named   map[name][]*entry // sessions that have a name: those that are open or ended lately
+	devices map[string]*device
+	places  map[place][]*held // for questions
+	lengths [129]int          // how many ranges have a prefix of so many bits; IPv4 and IPv6 together
+	ended   []*entry          // in the order in which they did; the first of them leave first
+	mark    int64             // the latest moment heard of
 }
 
-// sessionKey is what a source calls a session: its name, or where it has none, what it holds.
-type sessionKey struct {
-	nas, session string
-	rng          Range // zero where there is a name
+// held is a range that somebody holds or held lately.
+type held struct {
+	rng     Range
+	now     *entry   // the holder, the last that was heard of; nil: nobody
+	entries []*entry // who held it, in no order
 }
 
-func keyOf(nas, session string, rng Range) sessionKey {
-	if session != "" {
-		rng = Range{}
-	}
-	return sessionKey{nas, session, rng}
-}
+// name is what a source calls a session.
+type name struct{ nas, session string }
 
 // device is a NAS, a NAT or a table.
 type device struct {
@@ -58,8 +55,8 @@ type device struct {
 
 // entry is a session in the making.
 type entry struct {
-	key     sessionKey
-	rng     Range
+	name    name // session is empty where the source gives none: then the range is it
+	held    *held
 	holder  Holder
 	device  *device
 	from    Span  // it began within these seconds
@@ -76,8 +73,8 @@ type entry struct {
 // NewTracker returns a tracker that hands sessions to emit.
 func NewTracker(rules Rules, emit func(Session)) *Tracker {
 	return &Tracker{
-		rules: rules, emit: emit, sessions: map[sessionKey][]*entry{}, ranges: map[Range]*entry{},
-		devices: map[string]*device{}, places: map[place][]*entry{}, mark: Ever,
+		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name][]*entry{},
+		devices: map[string]*device{}, places: map[place][]*held{}, mark: Ever,
 	}
 }
 
@@ -139,7 +136,7 @@ func (t *Tracker) start(r *Record, holder Holder, d *device) {
 
 func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 	e := t.find(r, holder)
-	if e != nil && e.key.session == "" && !e.over && e.doubt < r.At.Earliest {
+	if e != nil && e.name.session == "" && !e.over && e.doubt < r.At.Earliest {
 		t.end(e, Moment{e.doubt, r.At.Latest}, false) // behind a gap, what has no name may be held anew
 		e = nil
 	}
@@ -168,7 +165,7 @@ func (e *entry) lives(r *Record) {
 	switch {
 	case e.doubt >= r.At.Earliest:
 		e.seen = max(e.seen, r.At.Earliest)
-	case e.key.session != "": // the same session on both sides of the gap
+	case e.name.session != "": // the same session on both sides of the gap
 		e.doubt = Never
 		e.seen = max(e.seen, r.At.Earliest)
 	}
@@ -179,9 +176,9 @@ func (e *entry) lives(r *Record) {
 
 func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if !r.Range.Prefix.IsValid() { // all that the session holds
-		for _, e := range append([]*entry(nil), t.sessions[keyOf(r.NAS, r.Session, r.Range)]...) {
+		for _, e := range append([]*entry(nil), t.named[name{r.NAS, r.Session}]...) {
 			one := *r
-			one.Range = e.rng
+			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
 		}
 		return
@@ -191,8 +188,8 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 		e = t.add(r, holder, d)
 		t.bound(e, r)
 		e.seen = e.from.To
-		if now := t.ranges[r.Range]; now == nil {
-			t.ranges[r.Range] = e
+		if e.held.now == nil {
+			e.held.now = e
 		}
 	}
 	if !r.Since.IsZero() && !e.began {
@@ -202,7 +199,7 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if e.from.From > at.Latest { // it ends before it begins: a clock jumped, and neither is to be relied on
 		e.from = Span{at.Earliest, max(e.from.To, at.Latest+1)}
 	}
-	if e.key.session != "" {
+	if e.name.session != "" {
 		e.doubt = Never
 	}
 	e.seen = max(e.seen, min(at.Earliest, e.doubt))
@@ -220,7 +217,7 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 // contradict notes that the session still held its range at a moment: whoever is thought to have begun before that, did
 // not hold it for certain yet.
 func (t *Tracker) contradict(e *entry, at Moment) {
-	if now := t.ranges[e.rng]; now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
+	if now := e.held.now; now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
 		now.from.To = max(now.from.To, at.Latest+1)
 	}
 }
@@ -255,7 +252,7 @@ func (t *Tracker) Gap(nas string, gap Span) {
 		}
 	}
 	for _, e := range t.ended {
-		if nas == "" || nas == e.key.nas {
+		if nas == "" || nas == e.name.nas {
 			t.missed(e, gap)
 		}
 	}
@@ -266,14 +263,13 @@ func (t *Tracker) Gap(nas string, gap Span) {
 func (t *Tracker) missed(e *entry, gap Span) {
 	switch {
 	case e.from.From >= gap.To || e.over && e.to.To <= gap.From:
-	case e.key.session != "":
+	case e.name.session != "":
 		if e.seen < gap.To && !e.stopped {
 			e.doubt = min(e.doubt, max(gap.From, e.seen))
 		}
 	case e.seen >= gap.To && !e.over:
 		before := *e
-		t.place(&before)
-		t.sessions[e.key] = append(t.sessions[e.key], &before)
+		t.enter(&before)
 		t.end(&before, Moment{gap.From, e.seen}, true)
 		e.from, e.began = Span{gap.From, e.seen}, true
 	default:
@@ -294,7 +290,7 @@ func (t *Tracker) bound(e *entry, r *Record) {
 		return
 	}
 	e.from = Span{r.At.Earliest - unknownStart, r.At.Latest}
-	if last := t.ranges[e.rng]; last != nil && last != e {
+	if last := e.held.now; last != nil && last != e {
 		e.from.From = max(e.from.From, min(last.certainTo(), r.At.Earliest))
 	}
 	e.seen = r.At.Earliest
@@ -316,16 +312,16 @@ func (e *entry) certainTo() int64 {
 
 // hold makes the session the holder of its range, from a moment on.
 func (t *Tracker) hold(e *entry, at Moment) {
-	now := t.ranges[e.rng]
+	now := e.held.now
 	if now == nil || now == e {
-		t.ranges[e.rng] = e
+		e.held.now = e
 		return
 	}
 	if now.from.From > at.Latest { // somebody began later, and that was heard of first
 		t.end(e, Moment{min(e.certainTo(), now.from.From), now.from.To - 1}, false)
 		return
 	}
-	t.ranges[e.rng] = e
+	e.held.now = e
 	if !now.over {
 		to := now.seen // nobody knows when it ended
 		if now.doubt != Never && !t.rules.Interim {
@@ -349,8 +345,15 @@ func (t *Tracker) contradictBoth(before, e *entry) {
 // find returns the session that a record is about: by its name, or by who holds the range.
 func (t *Tracker) find(r *Record, holder Holder) *entry {
 	var found *entry
-	for _, e := range t.sessions[keyOf(r.NAS, r.Session, r.Range)] {
-		if e.rng != r.Range || r.Action != Stop && e.holder != holder || r.Action == Stop && !holder.IsZero() && e.holder != holder {
+	all := t.named[name{r.NAS, r.Session}]
+	if r.Session == "" {
+		all = nil
+		if h := t.ranges[r.Range]; h != nil {
+			all = h.entries
+		}
+	}
+	for _, e := range all {
+		if r.Session == "" && e.name != (name{r.NAS, ""}) || e.held.rng != r.Range || e.holder != holder && (r.Action != Stop || !holder.IsZero()) {
 			continue
 		}
 		if r.Action == Stop && e.began && e.from.From > r.At.Latest {
@@ -367,13 +370,29 @@ func (t *Tracker) find(r *Record, holder Holder) *entry {
 }
 
 func (t *Tracker) add(r *Record, holder Holder, d *device) *entry {
-	e := &entry{
-		key: keyOf(r.NAS, r.Session, r.Range), rng: r.Range, holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever,
-	}
-	t.sessions[e.key] = append(t.sessions[e.key], e)
+	e := &entry{name: name{r.NAS, r.Session}, held: t.hand(r.Range), holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever}
 	d.open[e] = struct{}{}
-	t.place(e)
+	t.enter(e)
 	return e
+}
+
+// hand returns what is known of a range.
+func (t *Tracker) hand(rng Range) *held {
+	h := t.ranges[rng]
+	if h == nil {
+		h = &held{rng: rng}
+		t.ranges[rng] = h
+		t.place(h)
+	}
+	return h
+}
+
+// enter makes an entry to be found.
+func (t *Tracker) enter(e *entry) {
+	e.held.entries = append(e.held.entries, e)
+	if e.name.session != "" {
+		t.named[e.name] = append(t.named[e.name], e)
+	}
 }
 
 // end ends a session: it held its range for certain until at.Earliest, and perhaps until at.Latest.
@@ -398,19 +417,26 @@ func (t *Tracker) settle(before int64) {
 
 func (t *Tracker) leave(e *entry) {
 	t.emit(t.session(e))
-	t.sessions[e.key] = drop(t.sessions[e.key], e)
-	if len(t.sessions[e.key]) == 0 {
-		delete(t.sessions, e.key)
+	if e.name.session != "" {
+		if all := drop(t.named[e.name], e); len(all) > 0 {
+			t.named[e.name] = all
+		} else {
+			delete(t.named, e.name)
+		}
 	}
-	if t.ranges[e.rng] == e {
-		delete(t.ranges, e.rng)
+	h := e.held
+	if h.now == e {
+		h.now = nil
 	}
-	t.unplace(e)
+	if h.entries = drop(h.entries, e); len(h.entries) == 0 {
+		delete(t.ranges, h.rng)
+		t.unplace(h)
+	}
 }
 
 // session is the entry as it stands: what it certainly held, and what it may have.
 func (t *Tracker) session(e *entry) Session {
-	s := Session{Range: e.rng, Holder: e.holder, Possible: Span{e.from.From, Never}}
+	s := Session{Range: e.held.rng, Holder: e.holder, Possible: Span{e.from.From, Never}}
 	to := min(e.seen, e.doubt)
 	switch {
 	case e.over:
@@ -434,10 +460,11 @@ func (t *Tracker) session(e *entry) Session {
 	return s
 }
 
-func drop(all []*entry, e *entry) []*entry {
+func drop[T any](all []*T, e *T) []*T {
 	for i := range all {
 		if all[i] == e {
 			all[i] = all[len(all)-1]
+			all[len(all)-1] = nil
 			return all[:len(all)-1]
 		}
 	}
@@ -469,12 +496,14 @@ func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(
 }
 
 func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Session)) {
-	for _, e := range t.places[p] {
-		if !e.rng.Has(port, proto) {
+	for _, h := range t.places[p] {
+		if !h.rng.Has(port, proto) {
 			continue
 		}
-		if s := t.session(e); s.Possible.Meets(q) {
-			yield(s)
+		for _, e := range h.entries {
+			if s := t.session(e); s.Possible.Meets(q) {
+				yield(s)
+			}
 		}
 	}
 }
@@ -484,7 +513,7 @@ func (r *Range) Has(port uint16, proto string) bool {
 	return (port == 0 || r.Lo <= port && port <= r.Hi) && (proto == "" || r.Proto == "" || r.Proto == proto)
 }
 
-// place is where questions look for an entry: the prefix, and some ports of it or all of them.
+// place is where questions look for a range: the prefix, and some ports of it or all of them.
 type place struct {
 	prefix netip.Prefix
 	realm  string
@@ -496,27 +525,29 @@ const (
 	wide     = -1
 )
 
-func (e *entry) places(yield func(place)) {
-	p := place{prefix: e.rng.Prefix, realm: e.rng.Realm, ports: wide}
-	if e.rng.Hi-e.rng.Lo >= 8<<portBits {
+func (h *held) places(yield func(place)) {
+	p := place{prefix: h.rng.Prefix, realm: h.rng.Realm, ports: wide}
+	if h.rng.Hi-h.rng.Lo >= 8<<portBits {
 		yield(p)
 		return
 	}
-	for b := int32(e.rng.Lo >> portBits); b <= int32(e.rng.Hi>>portBits); b++ {
+	for b := int32(h.rng.Lo >> portBits); b <= int32(h.rng.Hi>>portBits); b++ {
 		p.ports = b
 		yield(p)
 	}
 }
 
-func (t *Tracker) place(e *entry) {
-	t.lengths[e.rng.Prefix.Bits()]++
-	e.places(func(p place) { t.places[p] = append(t.places[p], e) })
+func (t *Tracker) place(h *held) {
+	t.lengths[h.rng.Prefix.Bits()]++
+	h.places(func(p place) { t.places[p] = append(t.places[p], h) })
 }
 
-func (t *Tracker) unplace(e *entry) {
-	t.lengths[e.rng.Prefix.Bits()]--
-	e.places(func(p place) {
-		if t.places[p] = drop(t.places[p], e); len(t.places[p]) == 0 {
+func (t *Tracker) unplace(h *held) {
+	t.lengths[h.rng.Prefix.Bits()]--
+	h.places(func(p place) {
+		if all := drop(t.places[p], h); len(all) > 0 {
+			t.places[p] = all
+		} else {
 			delete(t.places, p)
 		}
 	})
