@@ -47,7 +47,7 @@ type Lines struct {
 
 const (
 	maxName   = 1024 // bytes of a name
-	nameCache = 100_000
+	nameCache = 1_000_000
 )
 
 // OpenLines opens the table, making it where there is none. What a crash left half-written at its end is cut off: it was

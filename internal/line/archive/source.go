@@ -253,7 +253,7 @@ func (s *Source) take(place uint64, records []numbered) error {
 	}
 	s.known.Place, s.dirty = place, true
 	s.known.Rows += int64(len(records))
-	full := s.ended.n >= flushAt
+	full := len(s.ended.sessions) >= flushAt
 	s.mu.Unlock()
 	if full {
 		return s.Flush()
@@ -332,19 +332,13 @@ func (s *Source) Flush() error {
 	if !s.dirty {
 		return nil
 	}
-	parts := map[shelf][]line.Session{}
-	s.ended.all(func(x *line.Session) {
-		for on := range shelves(x.Possible) {
-			parts[on] = append(parts[on], *x)
-		}
-	})
+	parts, names := s.ended.byShelf(), segment.Names(s.ended.sessions)
 	st := s.state
 	var added []*file
-	for on, all := range parts {
-		slices.SortFunc(all, func(a, b line.Session) int { return segment.Compare(&a, &b) })
+	for on, part := range parts {
 		st.Serial++
 		name := fmt.Sprintf("%s.%06d%s", on, st.Serial, fileEnd)
-		if err := segment.Write(filepath.Join(s.dir, name), on.begin, segment.Names(all), slices.Values(all)); err != nil {
+		if err := segment.Write(filepath.Join(s.dir, name), on.begin, names, s.ended.these(part)); err != nil {
 			return err
 		}
 		f, err := s.open(name)
@@ -388,7 +382,8 @@ func (s *Source) merge(files []*file, st *state) (kept, old []*file, err error) 
 	}
 	for _, on := range slices.Sorted(maps.Keys(by)) {
 		all := by[on]
-		if len(all) < mergeAt {
+		past := all[0].span.To < s.tracker.Mark()-segment.Day/24 // little more will come of it
+		if len(all) < mergeAt && !(past && len(all) > 1) {
 			kept = append(kept, all...)
 			continue
 		}
@@ -508,30 +503,54 @@ func floor(at int64) int64 {
 
 // buffer holds sessions that have ended and are in no file yet.
 type buffer struct {
-	n       int
-	by      map[shelfKey][]line.Session
-	lengths [129]int
+	sessions []line.Session
+	next     []int32 // for each, the one before of its prefix; -1: none
+	last     map[prefixIn]int32
+	lengths  [129]int
 }
 
-type shelfKey struct {
+type prefixIn struct {
 	prefix netip.Prefix
 	realm  string
 }
 
 func (b *buffer) add(s line.Session) {
-	if b.by == nil {
-		b.by = map[shelfKey][]line.Session{}
+	if b.last == nil {
+		b.last = make(map[prefixIn]int32, flushAt/4)
+		b.sessions, b.next = make([]line.Session, 0, flushAt), make([]int32, 0, flushAt)
 	}
-	k := shelfKey{s.Range.Prefix, s.Range.Realm}
-	b.by[k] = append(b.by[k], s)
+	k := prefixIn{s.Range.Prefix, s.Range.Realm}
+	before, ok := b.last[k]
+	if !ok {
+		before = -1
+	}
+	b.last[k] = int32(len(b.sessions))
+	b.sessions, b.next = append(b.sessions, s), append(b.next, before)
 	b.lengths[s.Range.Prefix.Bits()]++
-	b.n++
 }
 
-func (b *buffer) all(yield func(*line.Session)) {
-	for _, all := range b.by {
-		for i := range all {
-			yield(&all[i])
+// byShelf sorts the sessions, by their places, into the files to which they belong, each in the order of a file.
+func (b *buffer) byShelf() map[shelf][]int32 {
+	order := make([]int32, len(b.sessions))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(x, y int32) int { return segment.Compare(&b.sessions[x], &b.sessions[y]) })
+	parts := map[shelf][]int32{}
+	for _, i := range order {
+		for on := range shelves(b.sessions[i].Possible) {
+			parts[on] = append(parts[on], i)
+		}
+	}
+	return parts
+}
+
+func (b *buffer) these(places []int32) iter.Seq[line.Session] {
+	return func(yield func(line.Session) bool) {
+		for _, i := range places {
+			if !yield(b.sessions[i]) {
+				return
+			}
 		}
 	}
 }
@@ -545,9 +564,10 @@ func (b *buffer) each(a line.Address, port uint16, proto string, q line.Span, yi
 		if err != nil {
 			continue
 		}
-		for _, s := range b.by[shelfKey{p, a.Realm}] {
-			if s.Possible.Meets(q) && s.Range.Has(port, proto) {
-				yield(s)
+		i, ok := b.last[prefixIn{p, a.Realm}]
+		for ; ok && i >= 0; i = b.next[i] {
+			if s := &b.sessions[i]; s.Possible.Meets(q) && s.Range.Has(port, proto) {
+				yield(*s)
 			}
 		}
 	}
