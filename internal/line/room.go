@@ -2,6 +2,7 @@ package line
 
 import (
 	"math"
+	"slices"
 
 	"tocsin/internal/report"
 )
@@ -109,7 +110,13 @@ func (r *Room) claims(a Address, port uint16, proto string, q Span, depth int) [
 		off := s.Clock(q)
 		s.Each(a, port, proto, q.widened(off), func(x Session) {
 			c := claim{source: i, rng: x.Range, holder: x.Holder, possible: x.Possible.widened(off), certain: x.Certain.widened(-off)}
-			if len(found) < maxClaims && c.possible.Meets(q) && !repeated(found, &c) {
+			if len(found) > maxClaims {
+				return
+			}
+			if len(found) == maxClaims { // whoever is left out is somebody else
+				c.holder = Holder{}
+			}
+			if c.possible.Meets(q) && !slices.Contains(found, c) {
 				found = append(found, c)
 			}
 		})
@@ -154,13 +161,4 @@ func covered(q Span, claims []claim) bool {
 		spans[i] = claims[i].possible
 	}
 	return q.covers(spans)
-}
-
-func repeated(all []claim, c *claim) bool {
-	for i := range all {
-		if all[i] == *c {
-			return true
-		}
-	}
-	return false
 }

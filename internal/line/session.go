@@ -14,15 +14,15 @@ type Session struct {
 // Holder is who holds a range, as the room keeps it: a line, or an address behind a NAT. It is comparable. The zero value
 // is nobody.
 type Holder struct {
-	Line   LineID
+	Line   ID
 	Inside Address // where Line is zero
 }
 
 // IsZero reports whether the holder is nobody.
 func (h Holder) IsZero() bool { return h == Holder{} }
 
-// LineID numbers a line within one node, from 1. It means nothing outside of the running process.
-type LineID uint32
+// ID numbers a line within one node, from 1. It means nothing outside of the running process.
+type ID uint32
 
 // Address is an address in a realm.
 type Address struct {

@@ -21,7 +21,7 @@ type EntryState struct {
 	Prefix       netip.Prefix
 	Realm, Proto string
 	Lo, Hi       uint16
-	Line         LineID
+	Line         ID
 	Inside       netip.Addr
 	InsideRealm  string
 

@@ -1,6 +1,8 @@
 package line
 
 import (
+	"slices"
+
 	"tocsin/internal/report"
 )
 
@@ -44,7 +46,7 @@ func judge(q Span, claims []claim) verdict {
 	any := false
 	for i := range claims {
 		c := &claims[i]
-		if !contains(holders, c.holder) {
+		if !slices.Contains(holders, c.holder) {
 			holders = append(holders, c.holder)
 		}
 		sources[c.source] = true
@@ -114,7 +116,7 @@ func either(a, b verdict, reason string) verdict {
 	}
 	out := verdict{state: report.LineAmbiguous, holders: append([]Holder(nil), a.holders...), reason: reason}
 	for _, h := range b.holders {
-		if !contains(out.holders, h) {
+		if !slices.Contains(out.holders, h) {
 			out.holders = append(out.holders, h)
 		}
 	}
@@ -127,18 +129,9 @@ func either(a, b verdict, reason string) verdict {
 	return out
 }
 
-func contains(all []Holder, h Holder) bool {
-	for i := range all {
-		if all[i] == h {
-			return true
-		}
-	}
-	return false
-}
-
 func all(a, b []Holder) bool {
 	for _, h := range a {
-		if !contains(b, h) {
+		if !slices.Contains(b, h) {
 			return false
 		}
 	}

@@ -136,7 +136,7 @@ func decode(batch []byte) ([]numbered, error) {
 			r.Range.Prefix = netip.PrefixFrom(a, bits)
 		}
 		r.Range.Lo, r.Range.Hi = d.uint16(), d.uint16()
-		r.holder.Line = line.LineID(d.uvarint())
+		r.holder.Line = line.ID(d.uvarint())
 		r.holder.Inside = line.Address{Addr: d.address(), Realm: text()}
 		r.At, r.Since, r.Until = d.moment(), d.moment(), d.moment()
 		r.received = d.varint()

@@ -39,10 +39,10 @@ type Lines struct {
 	mu    sync.RWMutex
 	file  *os.File
 	size  int64 // of what is durable and whole
-	known map[Pseudonym]line.LineID
-	names map[string]line.LineID // lately asked for; personal
-	order []Pseudonym            // by number, from 1
-	where []int64                // place of the sealed name in the file; -1: forgotten
+	known map[Pseudonym]line.ID
+	names map[string]line.ID // lately asked for; personal
+	order []Pseudonym        // by number, from 1
+	where []int64            // place of the sealed name in the file; -1: forgotten
 }
 
 const (
@@ -61,7 +61,7 @@ func OpenLines(dir string, keys Keys) (*Lines, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lines: %w", err)
 	}
-	l := &Lines{keys: keys, seal: seal, path: filepath.Join(dir, "lines"), known: map[Pseudonym]line.LineID{}, names: map[string]line.LineID{}}
+	l := &Lines{keys: keys, seal: seal, path: filepath.Join(dir, "lines"), known: map[Pseudonym]line.ID{}, names: map[string]line.ID{}}
 	if l.file, err = os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("open the lines: %w", err)
 	}
@@ -135,14 +135,14 @@ func whole(data []byte) []byte {
 
 var table = crc32.MakeTable(crc32.Castagnoli)
 
-func (l *Lines) enter(p Pseudonym, at int64, n int) line.LineID {
+func (l *Lines) enter(p Pseudonym, at int64, n int) line.ID {
 	l.order = append(l.order, p)
 	where := at + int64(lineHead)
 	if n == 0 {
 		where = -1
 	}
 	l.where = append(l.where, where)
-	id := line.LineID(len(l.order))
+	id := line.ID(len(l.order))
 	l.known[p] = id
 	return id
 }
@@ -154,8 +154,8 @@ func (l *Lines) pseudonym(name string) Pseudonym {
 }
 
 // Numbers returns the numbers of lines by their names, entering those that are new; these are durable when it returns.
-func (l *Lines) Numbers(names []string) ([]line.LineID, error) {
-	out := make([]line.LineID, len(names))
+func (l *Lines) Numbers(names []string) ([]line.ID, error) {
+	out := make([]line.ID, len(names))
 	for _, n := range names {
 		if n == "" || len(n) > maxName {
 			return nil, fmt.Errorf("the name of a line has %d characters: it may have 1 to %d", len(n), maxName)
@@ -237,7 +237,7 @@ func (l *Lines) forget(added []string) {
 }
 
 // Pseudonym returns that of a line; false where there is no such line.
-func (l *Lines) Pseudonym(id line.LineID) (Pseudonym, bool) {
+func (l *Lines) Pseudonym(id line.ID) (Pseudonym, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if id == 0 || int(id) > len(l.order) {
@@ -250,7 +250,7 @@ func (l *Lines) Pseudonym(id line.LineID) (Pseudonym, bool) {
 var ErrForgotten = errors.New("the name of the line has come to its end date")
 
 // Name opens the name of a line. Whoever calls it has had that logged before.
-func (l *Lines) Name(id line.LineID) (string, error) {
+func (l *Lines) Name(id line.ID) (string, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if id == 0 || int(id) > len(l.order) || l.where[id-1] < 0 {

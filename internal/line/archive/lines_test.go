@@ -29,7 +29,7 @@ func openLines(t testing.TB, dir string, n byte) *archive.Lines {
 func TestLines(t *testing.T) {
 	dir := t.TempDir()
 	l := openLines(t, dir, 1)
-	var want []line.LineID
+	var want []line.ID
 	names := []string{"ann@isp.example", "bob@isp.example", "ann@isp.example"}
 	for round := range 3 {
 		got, err := l.Numbers(names)
@@ -52,7 +52,7 @@ func TestLines(t *testing.T) {
 		}
 		l = openLines(t, dir, 1)
 		names = append(names, fmt.Sprint("new", round))
-		want = append(want, line.LineID(3+round))
+		want = append(want, line.ID(3+round))
 	}
 	if _, err := l.Name(99); !errors.Is(err, archive.ErrForgotten) {
 		t.Error(err)

@@ -383,7 +383,7 @@ func (s *Source) merge(files []*file, st *state) (kept, old []*file, err error) 
 	for _, on := range slices.Sorted(maps.Keys(by)) {
 		all := by[on]
 		past := all[0].span.To < s.tracker.Mark()-segment.Day/24 // little more will come of it
-		if len(all) < mergeAt && !(past && len(all) > 1) {
+		if len(all) == 1 || len(all) < mergeAt && !past {
 			kept = append(kept, all...)
 			continue
 		}

@@ -297,7 +297,7 @@ func (s *Segment) time(b []byte, n int) int64 {
 
 func (s *Segment) holder(v uint32) line.Holder {
 	if v&insideBit == 0 {
-		return line.Holder{Line: line.LineID(v)}
+		return line.Holder{Line: line.ID(v)}
 	}
 	b := s.insides[(v&^insideBit)*insideSize:]
 	h := line.Holder{Inside: line.Address{Realm: s.names[le.Uint16(b[16:])]}}
@@ -310,10 +310,10 @@ func (s *Segment) holder(v uint32) line.Holder {
 }
 
 // Lines calls yield with each line that a session names, perhaps several times.
-func (s *Segment) Lines(yield func(line.LineID)) {
+func (s *Segment) Lines(yield func(line.ID)) {
 	for i := range s.Len() {
 		if v := le.Uint32(s.record(i)[20:]); v&insideBit == 0 {
-			yield(line.LineID(v))
+			yield(line.ID(v))
 		}
 	}
 }

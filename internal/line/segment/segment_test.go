@@ -35,7 +35,7 @@ func random(r *rand.Rand, n int) []line.Session {
 			s.Range.Hi = s.Range.Lo + uint16([]int{0, 511, 8191}[r.IntN(3)])
 			s.Range.Proto = []string{"", "tcp", "udp"}[r.IntN(3)]
 		}
-		if s.Holder.Line = line.LineID(r.IntN(6)); s.Holder.Line == 0 {
+		if s.Holder.Line = line.ID(r.IntN(6)); s.Holder.Line == 0 {
 			s.Holder.Inside = line.Address{Addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(3))}), Realm: "cgn"}
 		}
 		from := int64(begin + r.IntN(segment.Day) - 4000)
@@ -182,7 +182,7 @@ func BenchmarkEach(b *testing.B) {
 		from := int64(begin + r.IntN(segment.Day))
 		all[i] = line.Session{
 			Range:    line.Range{Prefix: netip.PrefixFrom(a, 32), Lo: lo, Hi: lo + 511},
-			Holder:   line.Holder{Line: line.LineID(1 + r.IntN(100_000))},
+			Holder:   line.Holder{Line: line.ID(1 + r.IntN(100_000))},
 			Possible: line.Span{From: from, To: from + 1000}, Certain: line.Span{From: from + 1, To: from + 999},
 		}
 	}
