@@ -214,10 +214,11 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	t.contradict(e, at)
 }
 
-// contradict notes that the session still held its range at a moment: whoever is thought to have begun before that, did
-// not hold it for certain yet.
+// contradict notes that a session still held its range at a moment. Where somebody else is thought to have begun before
+// that, both cannot be true: from the beginning of the one to the end of the other, neither is certain.
 func (t *Tracker) contradict(e *entry, at Moment) {
 	if now := e.held.now; now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
+		e.doubt = min(e.doubt, now.from.From)
 		now.from.To = max(now.from.To, at.Latest+1)
 	}
 }
@@ -332,13 +333,7 @@ func (t *Tracker) hold(e *entry, at Moment) {
 		}
 		t.end(now, Moment{min(to, now.doubt), at.Latest}, false)
 	} else if now.stopped && now.to.To > at.Earliest { // it stopped after this one had begun
-		t.contradictBoth(now, e)
-	}
-}
-
-func (t *Tracker) contradictBoth(before, e *entry) {
-	if before.holder != e.holder {
-		e.from.To = max(e.from.To, before.to.To)
+		t.contradict(now, Moment{now.to.From, now.to.To - 1})
 	}
 }
 
@@ -397,9 +392,11 @@ func (t *Tracker) enter(e *entry) {
 
 // end ends a session: it held its range for certain until at.Earliest, and perhaps until at.Latest.
 func (t *Tracker) end(e *entry, at Moment, stopped bool) {
+	if !e.over {
+		delete(e.device.open, e)
+		t.ended = append(t.ended, e)
+	}
 	e.over, e.stopped, e.to, e.endedAt = true, stopped, within(at), max(t.mark, at.Latest)
-	delete(e.device.open, e)
-	t.ended = append(t.ended, e)
 }
 
 // settle emits what ended before a moment: nothing more is expected of it.
