@@ -213,7 +213,7 @@ func prefix(v string, whole bool) (netip.Prefix, error) {
 func Received(unix string) (line.Moment, error) {
 	n, err := strconv.ParseInt(unix, 10, 64)
 	if err != nil || n < 0 || n > time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC).Unix() {
-		return line.Moment{}, fmt.Errorf("%s is no time in seconds", "Timestamp")
+		return line.Moment{}, errors.New("its Timestamp is no time in seconds")
 	}
 	return line.Moment{Earliest: n, Latest: n}, nil
 }
