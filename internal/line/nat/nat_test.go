@@ -1,0 +1,182 @@
+package nat_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/corpustest"
+	"tocsin/internal/line"
+	"tocsin/internal/line/nat"
+	"tocsin/internal/report"
+)
+
+var written = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const header = "<134>1 2026-03-01T02:10:00Z nat1 nat - - - "
+
+// said is a record as text.
+func said(r *line.Record) string {
+	at := time.Unix(r.At.Earliest, 0).UTC().Format("2006-01-02 15:04:05")
+	if r.At.Latest != r.At.Earliest {
+		at += fmt.Sprintf("+%d", r.At.Latest-r.At.Earliest)
+	}
+	ports := fmt.Sprintf(":%d-%d", r.Range.Lo, r.Range.Hi)
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s%s %s at %s", r.Action, r.Held.Inside, r.Range.Prefix.Addr(), ports, r.Range.Proto, at))
+}
+
+func read(t testing.TB, l *nat.Logs, text string) (out []string) {
+	t.Helper()
+	for r, err := range l.Read(strings.NewReader(text), written) {
+		var row *report.RowError
+		switch {
+		case errors.As(err, &row):
+			out = append(out, fmt.Sprintf("line %d: %s", row.Row, row.Reason))
+		case err != nil:
+			t.Fatal(err)
+		default:
+			out = append(out, said(&r))
+			if err := r.Validate(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	return out
+}
+
+// TestCorpus reads the vendors' samples, below a header where they have none.
+func TestCorpus(t *testing.T) {
+	for vendor, want := range map[string][]string{
+		"a10":     {"1 10.10.10.172 192.168.9.173:3000-4000  at 2026-03-01 02:10:00"},
+		"nfware":  {"1 10.0.0.1 100.64.0.1:0-65535  at 2026-03-01 02:10:00", "1 10.0.0.1 100.64.0.1:28475-28475 tcp at 2026-03-01 02:10:00", "1 10.0.0.1 100.64.0.1:28475-28475 tcp at 2026-03-01 02:10:00", "1 10.0.0.1 100.64.0.1:1024-1535  at 2026-03-01 02:10:00"},
+		"sixwind": {"1 10.100.0.1 10.175.0.3:10752-10752 tcp at 2025-06-14 12:17:35", "3 10.100.0.1 10.175.0.3:10753-10753 tcp at 2025-06-14 12:19:04", "1 100.64.0.1 192.0.2.33:1-512 tcp at 2025-06-11 08:03:09", "3 100.64.0.1 192.0.2.33:1-512 tcp at 2025-06-11 08:07:30"},
+		"juniper": nil,
+	} {
+		text, err := os.ReadFile(corpustest.Dir(t, "cgnat", "cgn-ec-consumer", vendor+".log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var with strings.Builder
+		for l := range strings.Lines(string(text)) {
+			if !strings.HasPrefix(l, "Jun ") {
+				with.WriteString(header)
+			}
+			with.WriteString(strings.TrimRight(l, "\r\n") + "\n")
+		}
+		got := read(t, &nat.Logs{Realm: "cgn"}, with.String())
+		if vendor == "juniper" {
+			juniper(t, string(text), got)
+			continue
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", vendor, diff)
+		}
+	}
+}
+
+// juniper: each sample that says who has which ports is read, and none of the destinations is in what is kept.
+func juniper(t *testing.T, text string, got []string) {
+	t.Helper()
+	known := 0
+	for l := range strings.Lines(text) {
+		for _, mark := range []string{"RT_SRC_NAT_PBA_ALLOC ", "RT_SRC_NAT_PBA_INTERIM ", "RT_SRC_NAT_PBA_RELEASE ", "RT_FLOW_SESSION_CREATE ", "RT_FLOW_SESSION_CLOSE "} {
+			if strings.Contains(l, mark) && strings.Contains(l, `="`) {
+				known++
+			}
+		}
+	}
+	if len(got) != known || known < 4 {
+		t.Errorf("%d of %d are read: %q", len(got), known, got)
+	}
+	for _, s := range got {
+		if strings.Contains(s, "1.2.84.162") || strings.HasPrefix(s, "line") {
+			t.Errorf("%s", s)
+		}
+	}
+	if len(got) > 2 && (got[0] != "1 10.0.10.10 1.2.84.172:53328-53328 tcp at 2026-03-01 02:10:00" || got[1] != "3 10.0.10.2 1.2.84.169:4986-4986 tcp at 2026-03-01 02:10:00" ||
+		got[2] != "1 10.0.10.10 1.2.84.172:48640-48895  at 2022-04-04 14:45:38") {
+		t.Errorf("%q", got[:3])
+	}
+}
+
+func TestLines(t *testing.T) {
+	london, err := time.LoadLocation("Europe/London")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := "fp-cgnat[1]: USER 10.0.0.7 (matching rule 1): NEW BLOCK (pool \"p\", ip public 198.51.100.7, proto 17, port 512 - 1023)"
+	for name, c := range map[string]struct {
+		logs nat.Logs
+		text string
+		want []string
+	}{
+		"MikroTik": {
+			nat.Logs{},
+			"Feb 28 23:10:00 router1 firewall,info srcnat: in:bridge out:ether1, connection-state:new src-mac aa:bb:cc:00:00:01, proto TCP (SYN), 10.0.0.7:51000->203.0.113.9:443, NAT (10.0.0.7:51000->198.51.100.7:51000)->203.0.113.9:443, len 60\n",
+			[]string{"1 10.0.0.7 198.51.100.7:51000-51000 tcp at 2026-02-28 23:10:00"},
+		},
+		"A10": {nat.Logs{}, header + "NAT-TCP-C: 10.0.0.7:51000<->203.0.113.9:443, 203.0.113.9:443<-->198.51.100.7:2048\n" + header + "NAT-TCP-F: 10.0.0.7:51000<->203.0.113.9:443, 203.0.113.9:443<-->198.51.100.7:2048\n", []string{
+			"1 10.0.0.7 198.51.100.7:2048-2048 tcp at 2026-03-01 02:10:00", "3 10.0.0.7 198.51.100.7:2048-2048 tcp at 2026-03-01 02:10:00",
+		}},
+		"last year, in summer, in local time": {nat.Logs{Zone: london}, "<30>Jul  4 12:00:00 nat1 " + block + "\n", []string{"1 10.0.0.7 198.51.100.7:512-1023 udp at 2025-07-04 11:00:00"}},
+		"the hour that came twice, and the one that did not": {nat.Logs{Zone: london}, "Oct 26 01:30:00 nat1 " + block + "\nMar 30 01:30:00 nat1 " + block + "\n", []string{
+			"1 10.0.0.7 198.51.100.7:512-1023 udp at 2025-10-26 00:30:00+3600", "line 2: there was no such time: clocks were put forward over it",
+		}},
+		"other lines, a line too long, half a line": {nat.Logs{}, "Mar  1 01:00:00 nat1 sshd[1]: hello\n\n" + strings.Repeat("x", 40_000) + "\n" + header + block + "\n" + header + block, []string{"1 10.0.0.7 198.51.100.7:512-1023 udp at 2026-03-01 02:10:00"}},
+		"what cannot be used": {nat.Logs{}, block + "\n" + header + strings.Replace(block, "512 - 1023", "512 - 70000", 1) + "\n" + header + strings.Replace(block, "512 - 1023", "0 - 511", 1) + "\n" +
+			header + strings.Replace(block, "512 - 1023", "600 - 511", 1) + "\n" + header + strings.Replace(block, "198.51.100.7", "999.1.1.1", 1) + "\n", []string{
+			"line 1: the line says no time: its header is neither that of RFC 5424 nor that of RFC 3164",
+			"line 2: a port of the line is above 65535", "line 3: the ports of the line are none: they begin at 1, and the last is not below the first",
+			"line 4: the ports of the line are none: they begin at 1, and the last is not below the first", "line 5: an address of the line is none",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := gocmp.Diff(c.want, read(t, &c.logs, c.text)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	r, ok, err := (&nat.Logs{Realm: "cgn"}).Line(header+block, written)
+	if err != nil || !ok || r.NAS != "nat1" || r.Held.Realm != "cgn" || r.Session != "" {
+		t.Errorf("%+v, %v, %v", r, ok, err)
+	}
+}
+
+func FuzzLine(f *testing.F) {
+	for _, path := range []string{"a10.log", "juniper.log", "nfware.log", "sixwind.log"} {
+		if text, err := os.ReadFile(corpustest.Dir(f, "cgnat", "cgn-ec-consumer", path)); err == nil {
+			for l := range strings.Lines(string(text)) {
+				f.Add(header + l)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, ok, err := (&nat.Logs{}).Line(text, written)
+		if ok && (err != nil || r.Validate() != nil) {
+			t.Errorf("%+v: %v, %v", r, err, r.Validate())
+		}
+	})
+}
+
+func BenchmarkLine(b *testing.B) {
+	for name, text := range map[string]string{
+		"block":   header + "fp-cgnat[1]: USER 10.0.0.7 (matching rule 1): NEW BLOCK (pool \"p\", ip public 198.51.100.7, proto 17, port 512 - 1023)",
+		"another": header + "sshd[1]: Accepted publickey for root from 198.51.100.7 port 40312 ssh2",
+	} {
+		b.Run(name, func(b *testing.B) {
+			l := &nat.Logs{}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := l.Line(text, written); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
