@@ -155,7 +155,7 @@ func TestStrangers(t *testing.T) {
 		"without a Message-Authenticator": {local(true), "hunter2", "", false, "secret"},
 		"with one":                        {local(true), "hunter2", "Message-Authenticator = 0x00", true, "kept"},
 		"with one where none is wanted":   {local(false), "hunter2", "Message-Authenticator = 0x00", true, "kept"},
-		"an address that is none, which is not sent again": {local(false), "hunter2", "Delegated-IPv6-Prefix = ::/0", true, "refused"},
+		"not to be sent again":            {local(false), "hunter2", "Delegated-IPv6-Prefix = ::/0", true, "refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := start(t, c.client)
