@@ -87,7 +87,7 @@ func (r *Room) answer(q Span, claims []claim, port uint16) verdict {
 	}
 	var all Knowledge
 	for _, s := range r.Sources {
-		k := s.Known(q)
+		k := s.Known(q.widened(s.Clock(q)))
 		all.Deleted, all.Gap, all.Ahead = all.Deleted || k.Deleted, all.Gap || k.Gap, all.Ahead || k.Ahead
 	}
 	switch {

@@ -19,31 +19,17 @@ import (
 	"strings"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/lease"
 	"tocsin/internal/report"
 )
 
 // Spec names what this package follows.
 const Spec = "Kea 1.6 to 3.0, memfile lease files (Kea Administrator Reference Manual, Lease Database)"
 
-// Identity is what names a line.
-type Identity string
-
-// What may name a line. Circuit and Remote are what the relay agent says of the port (RFC 3046 §3, RFC 4649, RFC 8415
-// §21.18): a customer cannot choose them, as he can the others.
-const (
-	Hardware Identity = "hardware" // the hardware address; the default
-	Client   Identity = "client"   // client identifier, or DUID
-	Circuit  Identity = "circuit"  // circuit id, or interface id
-	Remote   Identity = "remote"   // remote id
-)
-
-// Identities are all of them.
-var Identities = []Identity{Hardware, Client, Circuit, Remote}
-
 // Files are the lease files of one server.
 type Files struct {
 	Realm    string // of the addresses: "" where they are the Internet's
-	Identity Identity
+	Identity lease.Identity
 }
 
 const (
@@ -206,18 +192,18 @@ func leased(address, leaseType, length string) (netip.Prefix, error) {
 func (f *Files) who(cell func(string) string) (string, error) {
 	var name string
 	switch f.Identity {
-	case Hardware, "":
+	case lease.Hardware, "":
 		name = strings.ToLower(cell("hwaddr"))
-	case Client:
+	case lease.Client:
 		name = strings.ToLower(cell("client_id") + cell("duid")) // a file has one of them
-	case Circuit, Remote:
+	case lease.Circuit, lease.Remote:
 		circuit, remote := relay(cell("user_context"))
-		if name = circuit; f.Identity == Remote {
+		if name = circuit; f.Identity == lease.Remote {
 			name = remote
 		}
 	}
 	if name == "" {
-		return "", fmt.Errorf("the lease has no %s identity, which names the line: see whether Kea keeps it (store-extended-info)", cmp.Or(f.Identity, Hardware))
+		return "", fmt.Errorf("the lease has no %s identity, which names the line: see whether Kea keeps it (store-extended-info)", cmp.Or(f.Identity, lease.Hardware))
 	}
 	return name, nil
 }

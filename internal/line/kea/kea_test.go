@@ -9,6 +9,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/line/kea"
+	"tocsin/internal/line/lease"
 	"tocsin/internal/report"
 )
 
@@ -58,17 +59,17 @@ func TestRead(t *testing.T) {
 			"3 cgn 10.0.0.7/32 aa:bb:cc:00:00:01 at 1772537400 until 0", "3 cgn 10.0.0.8/32 aa:bb:cc:00:00:02 at 1772530000 until 0",
 			"3 cgn 10.0.0.9/32  at 1772530000 until 0", "2 cgn 10.0.0.10/32 aa:bb:cc:00:00:03 at 1772530000 until 0",
 		}},
-		"addresses and prefixes of IPv6": {kea.Files{Identity: kea.Client}, head6 +
+		"addresses and prefixes of IPv6": {kea.Files{Identity: lease.Client}, head6 +
 			"2001:db8:7::1,00:03:00:01:AA,3600,1772535600,1,1800,0,5,128,0,0,,,0,,,,0\n2001:db8:7:100::,00:03:00:01:aa,3600,1772535600,1,1800,2,5,56,0,0,,,0,,,,0\n", []string{
 			"2 2001:db8:7::1/128 00:03:00:01:aa at 1772532000 until 1772535600", "2 2001:db8:7:100::/56 00:03:00:01:aa at 1772532000 until 1772535600",
 		}},
-		"the port of the relay": {kea.Files{Identity: kea.Circuit}, head4 +
+		"the port of the relay": {kea.Files{Identity: lease.Circuit}, head4 +
 			"10.0.0.7,aa,,60,1000,1,0,0,,0," + esc(context) + ",0\n10.0.0.7,aa,,60,1000,1,0,0,,0," + esc(before) + ",0\n10.0.0.7,aa,,60,1000,1,0,0,,0,,0\n", []string{
 			"2 10.0.0.7/32 617a31 at 940 until 1000", "2 10.0.0.7/32 617a31 at 940 until 1000",
 			"row 3: the lease has no circuit identity, which names the line: see whether Kea keeps it (store-extended-info)",
 		}},
-		"its remote id": {kea.Files{Identity: kea.Remote}, head4 + "10.0.0.7,aa,,60,1000,1,0,0,,0," + esc(context) + ",0\n", []string{"2 10.0.0.7/32 ff01 at 940 until 1000"}},
-		"the relay next to the client": {kea.Files{Identity: kea.Circuit}, head6 + "2001:db8:7::1,00,60,1000,1,30,0,5,128,0,0,,,0," + esc(six) + ",,,0\n", []string{
+		"its remote id": {kea.Files{Identity: lease.Remote}, head4 + "10.0.0.7,aa,,60,1000,1,0,0,,0," + esc(context) + ",0\n", []string{"2 10.0.0.7/32 ff01 at 940 until 1000"}},
+		"the relay next to the client": {kea.Files{Identity: lease.Circuit}, head6 + "2001:db8:7::1,00,60,1000,1,30,0,5,128,0,0,,,0," + esc(six) + ",,,0\n", []string{
 			"2 2001:db8:7::1/128 0a0a at 940 until 1000",
 		}},
 		"bad rows cost themselves, and half a row waits": {kea.Files{}, head4 +
@@ -93,7 +94,7 @@ func TestRead(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(head4+"10.0.0.7,aa,,60,1000,1,0,0,,0,{ \"ISC\": { \"relay-agent-info\": \"0x0103617a31\" } },0\n", "circuit")
 	f.Fuzz(func(t *testing.T, text, identity string) {
-		for r, err := range (&kea.Files{Identity: kea.Identity(identity)}).Read(strings.NewReader(text)) {
+		for r, err := range (&kea.Files{Identity: lease.Identity(identity)}).Read(strings.NewReader(text)) {
 			if err == nil && r.Validate() != nil {
 				t.Errorf("%+v: %v", r, r.Validate())
 			}
