@@ -174,7 +174,6 @@ func (s *Server) take(b []byte, from netip.AddrPort) (received, bool) {
 	}
 	r := received{request: request{from, p.Identifier, p.Authenticator}, packet: p}
 	if s.known(r.request) {
-		s.requests.WithLabelValues("again").Inc()
 		return received{}, false
 	}
 	now := s.now()
@@ -251,11 +250,14 @@ func authentic(b []byte, c *Client) bool {
 func (s *Server) known(r request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a, ok := s.answered[r]; ok {
-		s.write(a.packet, r.from)
-		return true
+	a, before := s.answered[r]
+	if before || s.pending[r] {
+		s.requests.WithLabelValues("again").Inc()
 	}
-	return s.pending[r]
+	if before {
+		s.write(a.packet, r.from)
+	}
+	return before || s.pending[r]
 }
 
 // keep makes requests durable, those together that came together, and answers them.
