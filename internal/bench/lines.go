@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,9 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/internal/app"
+	"tocsin/internal/incident"
 	"tocsin/internal/line"
 	"tocsin/internal/line/archive"
 	"tocsin/internal/report"
+	"tocsin/internal/store"
 	"tocsin/internal/stream"
 )
 
@@ -119,11 +122,18 @@ func Lines(ctx context.Context, opt LinesOptions) (LinesResult, error) {
 		return LinesResult{}, err
 	}
 	defer st.Close()
-	lines, err := archive.OpenLines(dir, archive.Keys{Pseudonym: [32]byte{1}, Seal: [32]byte{2}})
+	if err := os.MkdirAll(filepath.Join(dir, "db"), 0o700); err != nil {
+		return LinesResult{}, err
+	}
+	db, err := store.Open(ctx, store.Config{}, filepath.Join(dir, "db"), incident.Defaults())
 	if err != nil {
 		return LinesResult{}, err
 	}
-	defer lines.Close()
+	defer db.Close()
+	lines, err := archive.OpenLines(ctx, db, time.Now, archive.Keys{Pseudonym: [32]byte{1}, Seal: [32]byte{2}})
+	if err != nil {
+		return LinesResult{}, err
+	}
 	var sources [2]*archive.Source
 	for i, name := range [...]string{"radius", "nat"} {
 		if sources[i], err = archive.OpenSource(ctx, dir, name, line.Rules{}, lines, app.LineLog{Stream: st}); err != nil {
@@ -151,7 +161,7 @@ func Lines(ctx context.Context, opt LinesOptions) (LinesResult, error) {
 		return LinesResult{}, err
 	}
 	res.BytesPerSession = float64(size) / float64(res.Sessions)
-	if err := res.look(p, &line.Room{Sources: []line.Sessions{sources[0], sources[1]}}, lines); err != nil {
+	if err := res.look(ctx, p, &line.Room{Sources: []line.Sessions{sources[0], sources[1]}}, lines); err != nil {
 		return LinesResult{}, err
 	}
 	res.PeakRSSMiB = peakRSS()
@@ -210,7 +220,7 @@ func tell(ctx context.Context, p population, first int, source *archive.Source, 
 }
 
 // look asks and judges the answers.
-func (res *LinesResult) look(p population, room *line.Room, lines *archive.Lines) error {
+func (res *LinesResult) look(ctx context.Context, p population, room *line.Room, lines *archive.Lines) error {
 	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same questions each time
 	all := make([]int64, 0, lookups)
 	for n := range 2 * lookups { // the first half warms up
@@ -233,7 +243,7 @@ func (res *LinesResult) look(p population, room *line.Room, lines *archive.Lines
 			continue
 		}
 		res.Unique++
-		name, err := lines.Name(holder.Line)
+		name, err := lines.Name(ctx, holder.Line)
 		if err != nil {
 			return err
 		}

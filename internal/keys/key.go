@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto"
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -81,8 +82,21 @@ func (k Key) Signer() (crypto.Signer, error) {
 	return signer{k}, nil
 }
 
+// Derive returns a secret of 32 bytes for one use, named by label: the same for the same key and label, and of no help in
+// finding another (RFC 5869, HKDF with SHA-256). It fails where the private half has been forgotten.
+func (k Key) Derive(label string) (secret [32]byte, err error) {
+	if k.hidden == nil {
+		return secret, k.forgotten()
+	}
+	b, err := hkdf.Key(sha256.New, k.hidden.key.Seed(), nil, "tocsin "+string(k.Purpose)+" "+label, len(secret))
+	if err != nil {
+		return secret, fmt.Errorf("derive a secret of %s: %w", k, err)
+	}
+	return [32]byte(b), nil
+}
+
 func (k Key) forgotten() error {
-	return fmt.Errorf("%s has ended and only verifies: sign with the current key", k)
+	return fmt.Errorf("%s has ended and only verifies: use the current key", k)
 }
 
 // signer hands out signatures, where ed25519.PrivateKey itself would hand out the key.

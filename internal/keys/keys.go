@@ -23,9 +23,10 @@ type Purpose string
 const (
 	Node Purpose = "node" // this node's identity towards partners
 	Log  Purpose = "log"  // signs the heads of the evidence log
+	Line Purpose = "line" // signs nothing: the secrets of the line room are derived from it
 )
 
-var purposes = []Purpose{Node, Log}
+var purposes = []Purpose{Node, Log, Line}
 
 // Purposes returns every purpose, in the order in which they are listed to people.
 func Purposes() []Purpose { return slices.Clone(purposes) }

@@ -92,7 +92,7 @@ func TestCreate(t *testing.T) {
 	if _, err := r.Create("tls", start); err == nil {
 		t.Error("a purpose that is not in the table got a key")
 	}
-	wantModes(t, dir, map[string]os.FileMode{"node.pem": 0o600, "log.pem": 0o600})
+	wantModes(t, dir, map[string]os.FileMode{"node.pem": 0o600, "log.pem": 0o600, "line.pem": 0o600})
 }
 
 func wantModes(t *testing.T, dir string, want map[string]os.FileMode) {
@@ -182,6 +182,38 @@ func TestRotate(t *testing.T) {
 	}
 	if got, _ := r.Current(keys.Log); got.ID != second.ID {
 		t.Errorf("current is %v, want %v", got, second)
+	}
+}
+
+// TestDerive: a secret is the same for the same key and label, another for any other, and none once the key has ended.
+func TestDerive(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "keys")
+	r := open(t, dir)
+	create(t, r, keys.Line)
+	create(t, r, keys.Log)
+	line, _ := r.Current(keys.Line)
+	again, _ := open(t, dir).Current(keys.Line)
+	log, _ := r.Current(keys.Log)
+	seen := map[[32]byte]string{}
+	for name, get := range map[string]func() ([32]byte, error){
+		"a":       func() ([32]byte, error) { return line.Derive("a") },
+		"b":       func() ([32]byte, error) { return line.Derive("b") },
+		"another": func() ([32]byte, error) { return log.Derive("a") },
+	} {
+		s, err := get()
+		if err != nil || seen[s] != "" || s == [32]byte{} {
+			t.Errorf("%s is that of %q, %v", name, seen[s], err)
+		}
+		seen[s] = name
+	}
+	if s, err := again.Derive("a"); err != nil || seen[s] != "a" {
+		t.Errorf("opened again it is another: %v", err)
+	}
+	if _, err := r.Rotate(keys.Line, start.Add(time.Hour), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, dir).All(keys.Line)[1].Derive("a"); err == nil {
+		t.Error("a key that has ended gives a secret")
 	}
 }
 

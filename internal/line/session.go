@@ -21,7 +21,7 @@ type Holder struct {
 // IsZero reports whether the holder is nobody.
 func (h Holder) IsZero() bool { return h == Holder{} }
 
-// ID numbers a line within one node, from 1. It means nothing outside of the running process.
+// ID numbers a line within one node and all its workers, from 1, for good. It means nothing outside of them.
 type ID uint32
 
 // Address is an address in a realm.

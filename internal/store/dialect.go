@@ -23,6 +23,7 @@ type dialect struct {
 	integer  string // type of a 64-bit number in CAST
 	fold     string // statement that makes folding wait for its turn; empty where there is one writer anyway
 	grades   string // statement that makes changes of grades wait for their turn; empty likewise
+	lines    string // statement that makes new lines wait for their turn; empty likewise
 	days     bool   // chunks are partitioned by day
 }
 
@@ -35,10 +36,14 @@ const foldLock = 0x70c51
 // gradesLock likewise for changes of grades: a source that has none yet has no row that could be locked.
 const gradesLock = 0x70c52
 
+// linesLock likewise for new lines: two workers that meet the same new name must not both make a line of it.
+const linesLock = 0x70c53
+
 var postgres = dialect{
 	name: "postgres", goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
 	grades: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
+	lines:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
 }
 
 // openSQLite opens the database for a node. synchronous=FULL: a commit that returned survives a power cut. The

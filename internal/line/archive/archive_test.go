@@ -50,6 +50,7 @@ var sources = [4]string{"radius", "leases", "nat", "table"}
 type node struct {
 	dir     string
 	log     *memory
+	table   linetest.Table
 	lines   *archive.Lines
 	sources [4]*archive.Source
 }
@@ -57,7 +58,7 @@ type node struct {
 func (n *node) open(t testing.TB) {
 	t.Helper()
 	var err error
-	if n.lines, err = archive.OpenLines(n.dir, keys(1)); err != nil {
+	if n.lines, err = archive.OpenLines(t.Context(), &n.table, time.Now, keys(1)); err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range sources {
@@ -150,7 +151,7 @@ func TestNeverWrong(t *testing.T) {
 			said[got.State]++
 			if got.State == report.LineUnique {
 				truth := world.Truth(s.Addr, s.Port, ms)
-				name, err := n.lines.Name(holder.Line)
+				name, err := n.lines.Name(t.Context(), holder.Line)
 				if err != nil || name != linetest.Name(truth) {
 					if wrong++; wrong <= 5 {
 						t.Errorf("world %d: %+v (%d ms): %s, in truth %d, %v", w, s, ms, name, truth, err)

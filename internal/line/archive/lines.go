@@ -1,281 +1,322 @@
-// Package archive keeps what sources said of who held what: the pseudonyms of lines, and for each source a tracker of
-// what is open, segment files of what has ended, and how far its log was read. All of it but the pseudonyms can be built
-// anew from the log.
+// Package archive keeps what sources said of who held what: for each source a tracker of what is open, segment files of
+// what has ended, and how far its log was read. All of these can be built anew from the log. Lines, their pseudonyms,
+// handles and sealed names, are in the database.
 package archive
 
 import (
-	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
+	"encoding/base32"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"io"
-	"os"
-	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 
 	"tocsin/internal/line"
 )
 
-// Pseudonym stands for a subscriber's line outside of the source that knows it: HMAC-SHA-256 under a key of the node,
-// cut to 16 bytes. Without the key nobody can go from a name to it, nor back.
+// Pseudonym stands for the name that a source has for a subscriber's line: HMAC-SHA-256 under a key of the node, cut to
+// 16 bytes. Without the key nobody can go from a name to it, nor back.
 type Pseudonym [16]byte
 
-// Keys are the secrets of the line room, 32 bytes each: one makes pseudonyms, one seals names.
-type Keys struct{ Pseudonym, Seal [32]byte }
+// Keys are the secrets of the line room: one makes pseudonyms, one seals names. ID names the pair and is no secret.
+type Keys struct {
+	ID              string
+	Pseudonym, Seal [32]byte
+}
+
+// Table keeps lines for good, for all workers of a node. A line's number and handle never change. While keys overlap a
+// line has a pseudonym under each, so that workers which have only one of them mean the same line.
+type Table interface {
+	// EnterLines returns the line of each entry, one of whose pseudonyms is known; for others it makes one, with the handle
+	// and sealed name of the entry. Pseudonyms that are not known yet are entered, and the line is noted as seen on the
+	// day. All of it is durable when it returns.
+	EnterLines(ctx context.Context, day int64, entries []Entry) ([]Entered, error)
+
+	// SealedLines yields the lines behind a number, in the order of numbers, at most so many. The names of those that
+	// are forgotten are empty.
+	SealedLines(ctx context.Context, after line.ID, most int) ([]Sealed, error)
+
+	// RekeyLines replaces the sealed names of lines, and enters their pseudonyms under the new key.
+	RekeyLines(ctx context.Context, lines []Rekeyed) error
+
+	// DropLineNames deletes the pseudonyms of all keys but these.
+	DropLineNames(ctx context.Context, keys []string) error
+
+	// ForgetLines deletes the names and pseudonyms of lines that were seen on no day from this one on, and says how many
+	// they were. Their handles stay: they say nothing any more.
+	ForgetLines(ctx context.Context, day int64, now time.Time) (int64, error)
+}
+
+// Entry is a name on its way into the table.
+type Entry struct {
+	Pseudonyms []Keyed // newest key first; at least one
+	Handle     string  // for the line, where it is new
+	Sealed     []byte  // the name, for whoever has the key of Pseudonyms[0] and the handle
+}
+
+// Keyed is a pseudonym under a key.
+type Keyed struct {
+	Pseudonym Pseudonym
+	Key       string // Keys.ID
+}
+
+// Entered is the line of an Entry.
+type Entered struct {
+	ID     line.ID
+	Handle string
+}
+
+// Sealed is a line's name, as the table has it.
+type Sealed struct {
+	Entered
+	Key  string // Keys.ID
+	Name []byte // empty: forgotten
+}
+
+// Rekeyed is what RekeyLines writes of a line.
+type Rekeyed struct {
+	ID   line.ID
+	Name []byte
+	Keyed
+}
 
 // Lines numbers lines and keeps their names, sealed: they are needed when somebody may be told who it is, and at no other
 // time. Any number of goroutines may use it.
 type Lines struct {
-	keys Keys
-	seal cipher.AEAD
-	path string
+	table Table
+	now   func() time.Time
+	keys  []pair // newest first
 
-	mu    sync.RWMutex
-	file  *os.File
-	size  int64 // of what is durable and whole
-	known map[Pseudonym]line.ID
-	names map[string]line.ID // lately asked for; personal
-	order []Pseudonym        // by number, from 1
-	where []int64            // place of the sealed name in the file; -1: forgotten
+	mu      sync.RWMutex      // guards what follows
+	handles []string          // by number; "": not known here yet
+	names   map[string]lately // lately asked for; personal
+}
+
+// pair is Keys, ready for use.
+type pair struct {
+	Keys
+	seal cipher.AEAD
+}
+
+// lately is when a name was asked for.
+type lately struct {
+	id  line.ID
+	day int64
 }
 
 const (
 	maxName   = 1024 // bytes of a name
 	nameCache = 1_000_000
+	readAt    = 5000 // lines
 )
 
-// OpenLines opens the table, making it where there is none. What a crash left half-written at its end is cut off: it was
-// never acknowledged.
-func OpenLines(dir string, keys Keys) (*Lines, error) {
-	block, err := aes.NewCipher(keys.Seal[:])
-	if err != nil {
+// OpenLines reads the table. The first of keys is in use, the others are those that it replaced, as long as they overlap:
+// what is sealed under them is sealed anew, and every line gets its pseudonym under the key in use.
+func OpenLines(ctx context.Context, table Table, now func() time.Time, keys ...Keys) (*Lines, error) {
+	l := &Lines{table: table, now: now, names: map[string]lately{}}
+	ids := make([]string, len(keys))
+	for i := range keys {
+		block, err := aes.NewCipher(keys[i].Seal[:])
+		if err != nil {
+			return nil, fmt.Errorf("open the lines: %w", err)
+		}
+		seal, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, fmt.Errorf("open the lines: %w", err)
+		}
+		l.keys, ids[i] = append(l.keys, pair{keys[i], seal}), keys[i].ID
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("open the lines: there is no key")
+	}
+	if err := l.read(ctx); err != nil {
 		return nil, fmt.Errorf("open the lines: %w", err)
 	}
-	seal, err := cipher.NewGCM(block)
-	if err != nil {
+	if err := table.DropLineNames(ctx, ids); err != nil {
 		return nil, fmt.Errorf("open the lines: %w", err)
-	}
-	l := &Lines{keys: keys, seal: seal, path: filepath.Join(dir, "lines"), known: map[Pseudonym]line.ID{}, names: map[string]line.ID{}}
-	if l.file, err = os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, fmt.Errorf("open the lines: %w", err)
-	}
-	if err := l.read(); err != nil {
-		_ = l.file.Close()
-		return nil, err
 	}
 	return l, nil
 }
 
-// Close closes the table.
-func (l *Lines) Close() error { return l.file.Close() }
-
-// The file is a row of batches, each what one call of Numbers entered: magic, length, checksum, and then for each line
-// the length of its sealed name, its pseudonym, and the name. A batch is whole or it was never acknowledged.
-const (
-	batchMagic = "\x00lines1\n"
-	batchHead  = len(batchMagic) + 4 + 4
-	lineHead   = 2 + len(Pseudonym{})
-)
-
-func (l *Lines) read() error {
-	data, err := io.ReadAll(l.file)
-	if err != nil {
-		return fmt.Errorf("read the lines: %w", err)
+func (l *Lines) learn(e Entered) {
+	for int(e.ID) >= len(l.handles) {
+		l.handles = append(l.handles, make([]string, max(int(e.ID)+1-len(l.handles), len(l.handles)/4))...)
 	}
-	at := 0
-	for {
-		batch := whole(data[at:])
-		if batch == nil {
-			break
-		}
-		for from := at + batchHead; from < at+len(batch); {
-			n := int(binary.LittleEndian.Uint16(data[from:]))
-			l.enter(Pseudonym(data[from+2:from+lineHead]), int64(from), n)
-			from += lineHead + n
-		}
-		at += len(batch)
-	}
-	l.size = int64(at)
-	rest := data[at:]
-	for next := rest; len(next) > 0; { // a batch behind one that cannot be read: that is no crash
-		i := bytes.Index(next[1:], []byte(batchMagic))
-		if i < 0 {
-			break
-		}
-		if next = next[1+i:]; whole(next) != nil {
-			return fmt.Errorf("%s is damaged at byte %d: restore it from a backup, as incidents refer to it", l.path, at)
-		}
-	}
-	if len(rest) == 0 {
-		return nil
-	}
-	if err := l.file.Truncate(l.size); err != nil {
-		return fmt.Errorf("cut off what was never acknowledged of the lines: %w", err)
-	}
-	return nil
+	l.handles[e.ID] = e.Handle
 }
 
-// whole returns the batch with which data begins; nil where there is no whole one.
-func whole(data []byte) []byte {
-	if len(data) < batchHead || string(data[:len(batchMagic)]) != batchMagic {
-		return nil
+// read reads the table, and puts under the key in use what is under one that it replaced.
+func (l *Lines) read(ctx context.Context) error {
+	for after := line.ID(0); ; {
+		part, err := l.table.SealedLines(ctx, after, readAt)
+		if err != nil || len(part) == 0 {
+			return err
+		}
+		var again []Rekeyed
+		for i := range part {
+			s := &part[i]
+			after = s.ID
+			l.learn(s.Entered)
+			if len(s.Name) == 0 || s.Key == l.keys[0].ID {
+				continue
+			}
+			name, err := l.open(s)
+			if err != nil {
+				continue // its key has ended: nobody can say any more whose it is
+			}
+			again = append(again, Rekeyed{s.ID, l.sealed(name, s.Handle), Keyed{l.keys[0].pseudonym(name), l.keys[0].ID}})
+		}
+		if len(again) == 0 {
+			continue
+		}
+		if err := l.table.RekeyLines(ctx, again); err != nil {
+			return err
+		}
 	}
-	n := int(binary.LittleEndian.Uint32(data[len(batchMagic):]))
-	if n > len(data)-batchHead || crc32.Checksum(data[batchHead:batchHead+n], table) != binary.LittleEndian.Uint32(data[len(batchMagic)+4:]) {
-		return nil
-	}
-	return data[:batchHead+n]
 }
 
-var table = crc32.MakeTable(crc32.Castagnoli)
-
-func (l *Lines) enter(p Pseudonym, at int64, n int) line.ID {
-	l.order = append(l.order, p)
-	where := at + int64(lineHead)
-	if n == 0 {
-		where = -1
-	}
-	l.where = append(l.where, where)
-	id := line.ID(len(l.order))
-	l.known[p] = id
-	return id
-}
-
-func (l *Lines) pseudonym(name string) Pseudonym {
-	h := hmac.New(sha256.New, l.keys.Pseudonym[:])
+func (k *pair) pseudonym(name string) Pseudonym {
+	h := hmac.New(sha256.New, k.Pseudonym[:])
 	h.Write([]byte(name))
 	return Pseudonym(h.Sum(nil)[:16])
 }
 
+// sealed is the name for the table. The handle is bound to it, so that names cannot be exchanged there.
+func (l *Lines) sealed(name, handle string) []byte {
+	k := l.keys[0]
+	nonce := make([]byte, k.seal.NonceSize())
+	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
+	return k.seal.Seal(nonce, nonce, []byte(name), []byte(handle))
+}
+
+var errKey = errors.New("open the name of a line: the key has ended, is another, or the database was changed")
+
+func (l *Lines) open(s *Sealed) (string, error) {
+	for i := range l.keys {
+		k := &l.keys[i]
+		if k.ID != s.Key || len(s.Name) < k.seal.NonceSize() {
+			continue
+		}
+		name, err := k.seal.Open(nil, s.Name[:k.seal.NonceSize()], s.Name[k.seal.NonceSize():], []byte(s.Handle))
+		if err != nil {
+			return "", errKey
+		}
+		return string(name), nil
+	}
+	return "", errKey
+}
+
+// newHandle is 80 random bits in 16 letters and digits.
+func newHandle() string {
+	b := make([]byte, 10)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	return strings.ToLower(base32.StdEncoding.EncodeToString(b))
+}
+
 // Numbers returns the numbers of lines by their names, entering those that are new; these are durable when it returns.
-func (l *Lines) Numbers(names []string) ([]line.ID, error) {
+func (l *Lines) Numbers(ctx context.Context, names []string) ([]line.ID, error) {
 	out := make([]line.ID, len(names))
 	for _, n := range names {
 		if n == "" || len(n) > maxName {
 			return nil, fmt.Errorf("the name of a line has %d characters: it may have 1 to %d", len(n), maxName)
 		}
 	}
-	missing := false
+	day := l.now().Unix() / 86400
+	var missing []string
+	places := map[string][]int{}
 	l.mu.RLock()
 	for i, n := range names {
-		out[i] = l.names[n]
-		missing = missing || out[i] == 0
+		if have := l.names[n]; have.id != 0 && have.day >= day {
+			out[i] = have.id
+			continue
+		}
+		if _, ok := places[n]; !ok {
+			missing = append(missing, n)
+		}
+		places[n] = append(places[n], i)
 	}
 	l.mu.RUnlock()
-	if !missing {
+	if len(missing) == 0 {
 		return out, nil
+	}
+	entries := make([]Entry, len(missing))
+	for i, n := range missing {
+		e := &entries[i]
+		e.Handle = newHandle()
+		e.Sealed = l.sealed(n, e.Handle)
+		for k := range l.keys {
+			e.Pseudonyms = append(e.Pseudonyms, Keyed{l.keys[k].pseudonym(n), l.keys[k].ID})
+		}
+	}
+	got, err := l.table.EnterLines(ctx, day, entries)
+	if err != nil {
+		return nil, fmt.Errorf("enter lines: %w", err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := make([]byte, batchHead)
-	var added []string
-	for i, n := range names {
-		if out[i] != 0 {
-			continue
-		}
-		p := l.pseudonym(n)
-		id, ok := l.known[p]
-		if !ok {
-			at := l.size + int64(len(b))
-			b = l.frame(b, p, n)
-			id = l.enter(p, at, len(n)+l.seal.NonceSize()+l.seal.Overhead())
-			added = append(added, n)
-		}
+	for i, n := range missing {
+		l.learn(got[i])
 		if len(l.names) >= nameCache {
 			clear(l.names)
 		}
-		out[i], l.names[n] = id, id
-	}
-	if len(added) == 0 {
-		return out, nil
-	}
-	copy(b, batchMagic)
-	binary.LittleEndian.PutUint32(b[len(batchMagic):], uint32(len(b)-batchHead))
-	binary.LittleEndian.PutUint32(b[len(batchMagic)+4:], crc32.Checksum(b[batchHead:], table))
-	if err := l.append(b); err != nil {
-		l.forget(added)
-		return nil, err
+		l.names[n] = lately{got[i].ID, day}
+		for _, at := range places[n] {
+			out[at] = got[i].ID
+		}
 	}
 	return out, nil
 }
 
-// frame appends a line to the bytes of the file.
-func (l *Lines) frame(b []byte, p Pseudonym, name string) []byte {
-	nonce := make([]byte, l.seal.NonceSize())
-	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the program instead
-	sealed := l.seal.Seal(nonce, nonce, []byte(name), p[:])
-	b = binary.LittleEndian.AppendUint16(b, uint16(len(sealed)))
-	return append(append(b, p[:]...), sealed...)
-}
-
-func (l *Lines) append(b []byte) error {
-	_, err := l.file.WriteAt(b, l.size)
-	if err == nil {
-		err = l.file.Sync()
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("enter lines: %w", err), l.file.Truncate(l.size))
-	}
-	l.size += int64(len(b))
-	return nil
-}
-
-// forget takes back what could not be made durable.
-func (l *Lines) forget(added []string) {
-	for _, n := range added {
-		delete(l.known, l.pseudonym(n))
-	}
-	clear(l.names)
-	l.order = l.order[:len(l.order)-len(added)]
-	l.where = l.where[:len(l.where)-len(added)]
-}
-
-// Pseudonym returns that of a line; false where there is no such line.
-func (l *Lines) Pseudonym(id line.ID) (Pseudonym, bool) {
+// Handle returns the random handle of a line, by which all other rooms know it. "" says that there is no such line.
+func (l *Lines) Handle(ctx context.Context, id line.ID) (string, error) {
 	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if id == 0 || int(id) > len(l.order) {
-		return Pseudonym{}, false
+	if int(id) < len(l.handles) && l.handles[id] != "" {
+		defer l.mu.RUnlock()
+		return l.handles[id], nil
 	}
-	return l.order[id-1], true
+	l.mu.RUnlock()
+	if id == 0 {
+		return "", nil
+	}
+	s, err := l.table.SealedLines(ctx, id-1, 1) // another worker may have entered it
+	if err != nil || len(s) == 0 || s[0].ID != id {
+		return "", err
+	}
+	return s[0].Handle, nil
 }
 
 // ErrForgotten says that a line's name has come to its end date.
 var ErrForgotten = errors.New("the name of the line has come to its end date")
 
 // Name opens the name of a line. Whoever calls it has had that logged before.
-func (l *Lines) Name(id line.ID) (string, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if id == 0 || int(id) > len(l.order) || l.where[id-1] < 0 {
+func (l *Lines) Name(ctx context.Context, id line.ID) (string, error) {
+	if id == 0 {
 		return "", ErrForgotten
 	}
-	at := l.where[id-1]
-	head := make([]byte, 2)
-	if _, err := l.file.ReadAt(head, at-int64(lineHead)); err != nil {
-		return "", fmt.Errorf("read a line: %w", err)
-	}
-	sealed := make([]byte, binary.LittleEndian.Uint16(head))
-	if _, err := l.file.ReadAt(sealed, at); err != nil {
-		return "", fmt.Errorf("read a line: %w", err)
-	}
-	p := l.order[id-1]
-	name, err := l.seal.Open(nil, sealed[:l.seal.NonceSize()], sealed[l.seal.NonceSize():], p[:])
+	s, err := l.table.SealedLines(ctx, id-1, 1)
 	if err != nil {
-		return "", fmt.Errorf("open the name of a line: the key is another, or the file was changed: %w", err)
+		return "", fmt.Errorf("read a line: %w", err)
 	}
-	return string(name), nil
+	if len(s) == 0 || s[0].ID != id || len(s[0].Name) == 0 {
+		return "", ErrForgotten
+	}
+	return l.open(&s[0])
 }
 
-// Len is how many lines there are.
-func (l *Lines) Len() int {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return len(l.order)
+// Forget deletes the names of lines of which no source has said anything since a moment, and says how many they were.
+func (l *Lines) Forget(ctx context.Context, before time.Time) (int64, error) {
+	n, err := l.table.ForgetLines(ctx, before.Unix()/86400, l.now())
+	if err != nil {
+		return 0, fmt.Errorf("forget lines: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.names)
+	return n, nil
 }

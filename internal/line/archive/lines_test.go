@@ -1,38 +1,39 @@
 package archive_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"tocsin/internal/line"
 	"tocsin/internal/line/archive"
+	"tocsin/internal/line/linetest"
 )
 
-func keys(n byte) archive.Keys { return archive.Keys{Pseudonym: [32]byte{n}, Seal: [32]byte{n, 1}} }
+func keys(n byte) archive.Keys {
+	return archive.Keys{ID: fmt.Sprint("key", n), Pseudonym: [32]byte{n}, Seal: [32]byte{n, 1}}
+}
 
-func openLines(t testing.TB, dir string, n byte) *archive.Lines {
+func openLines(t testing.TB, table archive.Table, all ...archive.Keys) *archive.Lines {
 	t.Helper()
-	l, err := archive.OpenLines(dir, keys(n))
+	l, err := archive.OpenLines(t.Context(), table, time.Now, all...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
 	return l
 }
 
-// TestLines: a name has one number for good, and nobody finds it in the file.
+// TestLines: a name has one number and handle for good.
 func TestLines(t *testing.T) {
-	dir := t.TempDir()
-	l := openLines(t, dir, 1)
-	var want []line.ID
+	table := &linetest.Table{}
+	l := openLines(t, table, keys(1))
 	names := []string{"ann@isp.example", "bob@isp.example", "ann@isp.example"}
+	var want []line.ID
+	handles := map[string]string{}
 	for round := range 3 {
-		got, err := l.Numbers(names)
+		got, err := l.Numbers(t.Context(), names)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,93 +44,86 @@ func TestLines(t *testing.T) {
 			t.Errorf("round %d: %v", round, got)
 		}
 		for i, n := range names {
-			if name, err := l.Name(got[i]); err != nil || name != n {
+			if name, err := l.Name(t.Context(), got[i]); err != nil || name != n {
 				t.Errorf("%d is %q, %v", got[i], name, err)
 			}
+			h, err := l.Handle(t.Context(), got[i])
+			if was, ok := handles[n]; err != nil || len(h) != 16 || ok && was != h {
+				t.Errorf("%d has the handle %q, had %q: %v", got[i], h, was, err)
+			}
+			handles[n] = h
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		l = openLines(t, dir, 1)
-		names = append(names, fmt.Sprint("new", round))
-		want = append(want, line.ID(3+round))
+		l = openLines(t, table, keys(1))
+		names, want = append(names, fmt.Sprint("new", round)), append(want, line.ID(3+round))
 	}
-	if _, err := l.Name(99); !errors.Is(err, archive.ErrForgotten) {
+	if _, err := l.Name(t.Context(), 99); !errors.Is(err, archive.ErrForgotten) {
 		t.Error(err)
 	}
+	if h, err := l.Handle(t.Context(), 99); h != "" || err != nil {
+		t.Error(h, err)
+	}
 	for _, bad := range []string{"", string(make([]byte, 1025))} {
-		if _, err := l.Numbers([]string{"fine", bad}); err == nil || l.Len() != 4 {
-			t.Errorf("%d lines, %v", l.Len(), err)
+		if _, err := l.Numbers(t.Context(), []string{"fine", bad}); err == nil {
+			t.Errorf("a name of %d bytes is taken", len(bad))
 		}
-	}
-	file, err := os.ReadFile(filepath.Join(dir, "lines"))
-	if err != nil || bytes.Contains(file, []byte("ann")) || bytes.Contains(file, []byte("isp.example")) {
-		t.Errorf("the file has a name in it: %v", err)
-	}
-	other := openLines(t, t.TempDir(), 2)
-	if _, err := other.Numbers(names); err != nil {
-		t.Fatal(err)
-	}
-	a, _ := l.Pseudonym(1)
-	b, _ := other.Pseudonym(1)
-	if a == b {
-		t.Error("another key makes the same pseudonym")
-	}
-	if wrong := openLines(t, dir, 3); wrong.Len() != 4 {
-		t.Error(wrong.Len())
-	} else if _, err := wrong.Name(1); err == nil {
-		t.Error("another key opens a name")
 	}
 }
 
-// TestLinesCut: wherever a crash cut the file, what was acknowledged is there, and a damage is no crash.
-func TestLinesCut(t *testing.T) {
-	dir := t.TempDir()
-	l := openLines(t, dir, 1)
-	var sizes []int64
-	for i := range 4 {
-		if _, err := l.Numbers([]string{fmt.Sprint("a", i), fmt.Sprint("b", i)}); err != nil {
-			t.Fatal(err)
-		}
-		info, err := os.Stat(filepath.Join(dir, "lines"))
+// TestRotation: a new key splits nothing: not of the worker that has it, nor of one that has only the old key, nor of
+// one that comes when the old key has ended.
+func TestRotation(t *testing.T) {
+	table := &linetest.Table{}
+	old := openLines(t, table, keys(1))
+	numbers := func(l *archive.Lines, names ...string) []line.ID {
+		t.Helper()
+		got, err := l.Numbers(t.Context(), names)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sizes = append(sizes, info.Size())
+		return got
 	}
-	file, err := os.ReadFile(filepath.Join(dir, "lines"))
+	before := numbers(old, "ann", "bob")
+	both := openLines(t, table, keys(2), keys(1))
+	cay := numbers(both, "cay")
+	dan := numbers(old, "dan")
+	for what, l := range map[string]*archive.Lines{"old": old, "both": both} {
+		if got := numbers(l, "ann", "bob", "cay", "dan"); !slices.Equal(got, slices.Concat(before, cay, dan)) {
+			t.Errorf("%s: %v, were %v %v %v", what, got, before, cay, dan)
+		}
+	}
+	openLines(t, table, keys(2), keys(1)) // a restart within the overlap takes over what workers with the old key entered
+	after := openLines(t, table, keys(2))
+	if got := numbers(after, "ann", "bob", "cay", "dan"); !slices.Equal(got, slices.Concat(before, cay, dan)) {
+		t.Errorf("when the old key has ended: %v", got)
+	}
+	for i, id := range []line.ID{before[0], before[1], cay[0], dan[0]} {
+		if name, err := after.Name(t.Context(), id); err != nil || name != []string{"ann", "bob", "cay", "dan"}[i] {
+			t.Errorf("%d: %q, %v", id, name, err)
+		}
+	}
+	if _, err := openLines(t, table, keys(3)).Name(t.Context(), before[0]); err == nil {
+		t.Error("a key that never overlapped opens a name")
+	}
+}
+
+// TestForget: a name comes to its end date, the handle says nothing any more, and the same name later is another line.
+func TestForget(t *testing.T) {
+	table := &linetest.Table{}
+	l := openLines(t, table, keys(1))
+	was, err := l.Numbers(t.Context(), []string{"ann"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for cut := range file {
-		at := t.TempDir()
-		if err := os.WriteFile(filepath.Join(at, "lines"), file[:cut], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		want := 0
-		for _, s := range sizes {
-			if int64(cut) >= s {
-				want += 2
-			}
-		}
-		again, err := archive.OpenLines(at, keys(1))
-		if err != nil || again.Len() != want {
-			t.Fatalf("cut at %d: %d lines, want %d, %v", cut, again.Len(), want, err)
-		}
-		if got, err := again.Numbers([]string{"c"}); err != nil || int(got[0]) != want+1 {
-			t.Fatalf("cut at %d: %v, %v", cut, got, err)
-		}
-		again.Close()
+	if n, err := l.Forget(t.Context(), time.Now().Add(-48*time.Hour)); n != 0 || err != nil {
+		t.Errorf("%d forgotten before their end, %v", n, err)
 	}
-	for i := range sizes[2] { // the last batch could be a crash's
-		bad := slices.Clone(file)
-		bad[i] ^= 1
-		at := t.TempDir()
-		if err := os.WriteFile(filepath.Join(at, "lines"), bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := archive.OpenLines(at, keys(1)); err == nil {
-			t.Fatalf("byte %d was flipped, and nobody noticed", i)
-		}
+	if n, err := l.Forget(t.Context(), time.Now().Add(48*time.Hour)); n != 1 || err != nil {
+		t.Errorf("%d forgotten, %v", n, err)
+	}
+	if _, err := l.Name(t.Context(), was[0]); !errors.Is(err, archive.ErrForgotten) {
+		t.Error(err)
+	}
+	if got, err := l.Numbers(t.Context(), []string{"ann"}); err != nil || got[0] == was[0] {
+		t.Errorf("the forgotten line is found by its name: %v, %v", got, err)
 	}
 }

@@ -204,7 +204,7 @@ func (s *Source) Tell(ctx context.Context, records []line.Record) (refused int, 
 	if len(batch) == 0 {
 		return refused, nil
 	}
-	ids, err := s.lines.Numbers(names)
+	ids, err := s.lines.Numbers(ctx, names)
 	if err != nil {
 		return refused, err
 	}

@@ -11,6 +11,8 @@ import (
 	"tocsin/internal/line/segment"
 )
 
+var table = crc32.MakeTable(crc32.Castagnoli)
+
 // read reads what write wrote. os.ErrNotExist says that there is none, segment.ErrDamaged that it was changed.
 func read[T any](path string, into *T) error {
 	data, err := os.ReadFile(path)

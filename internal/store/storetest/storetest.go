@@ -40,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"letters, threads, blocks":    letters,
 		"what a person says":          person,
 		"fetched":                     fetched,
+		"lines":                       lines,
+		"keys of lines":               lineKeys,
 		"links":                       links,
 		"restated":                    restated,
 		"grades of reports":           reportGrades,
@@ -51,7 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"ruling bridged":              rulingBridged,
 		"regraded":                    regraded,
 		"sweep":                       sweep,
-		"archive":                     archive,
+		"archive":                     archived,
 		"retention":                   retention,
 		"failed commit keeps nothing": failedCommit,
 	} {
@@ -566,7 +568,7 @@ func states(t *testing.T, db *store.DB) string {
 // archive takes in a report whose events are a year old: its feed is silent once nothing has come in for the silence
 // time, and deliveries of older events, in any order of commits, count as well as new ones. Those of another feed, or
 // about another network, do not.
-func archive(t *testing.T, db *store.DB) {
+func archived(t *testing.T, db *store.DB) {
 	old, asn := Start.AddDate(-1, 0, 0), uint32(64501)
 	doc := func(n byte, received int, events ...report.Event) *Document {
 		d := &Document{Report: report.Report{
