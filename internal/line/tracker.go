@@ -102,7 +102,7 @@ func (t *Tracker) Take(r *Record, holder Holder) {
 	d.mark = max(d.mark, r.At.Earliest)
 	if r.At.Earliest > t.mark {
 		t.mark = r.At.Earliest
-		t.settle(t.mark - reorder)
+		t.Settle(t.mark - reorder)
 	}
 }
 
@@ -399,8 +399,8 @@ func (t *Tracker) end(e *entry, at Moment, stopped bool) {
 	e.over, e.stopped, e.to, e.endedAt = true, stopped, within(at), max(t.mark, at.Latest)
 }
 
-// settle emits what ended before a moment: nothing more is expected of it.
-func (t *Tracker) settle(before int64) {
+// Settle emits what ended before a moment: nothing more is expected of it.
+func (t *Tracker) Settle(before int64) {
 	n := 0
 	for n < len(t.ended) && t.ended[n].endedAt < before {
 		t.leave(t.ended[n])
@@ -552,5 +552,5 @@ func (t *Tracker) unplace(h *held) {
 
 // Flush ends the tracker: everything that ended is emitted, and what is open as far as it is known.
 func (t *Tracker) Flush() {
-	t.settle(Never)
+	t.Settle(Never)
 }

@@ -425,12 +425,16 @@ func (s *Source) keep(st state, files, old []*file) error {
 // Purge deletes what is known of the days before a moment. What began before it and went on is kept, but not told of
 // those days.
 func (s *Source) Purge(before time.Time) (deleted int, err error) {
+	day := before.Unix() - before.Unix()%segment.Day
+	s.mu.Lock()
+	s.tracker.Settle(day) // also of a source that has said nothing since
+	s.dirty = true
+	s.mu.Unlock()
 	if err := s.Flush(); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	day := before.Unix() - before.Unix()%segment.Day
 	st := s.state
 	st.Deleted = max(st.Deleted, day)
 	var kept, old []*file

@@ -1,0 +1,238 @@
+package sources
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tocsin/internal/line"
+	"tocsin/internal/report"
+)
+
+// reader is how the files of a kind are read.
+type reader struct {
+	read func(r io.Reader, written time.Time) iter.Seq2[line.Record, error]
+
+	// end closes what can be read alone, in files that are only ever appended to: such a file is read on where it was
+	// left. Empty: the file is read whole whenever it changed.
+	end    string
+	header bool // the first line is needed to read on
+}
+
+// place is how far a file was read. Files are known by their inode: a log that is rotated keeps it under another name.
+type place struct {
+	Inode  uint64
+	Offset int64 // behind the last thing that was whole
+	Size   int64
+	MTime  int64 // nanoseconds of Unix time
+	Head   []byte
+}
+
+const (
+	headBytes  = 256      // tell a file from another that has its inode now
+	tailWindow = 64 << 10 // in which the end of the last whole thing is looked for
+	tellBatch  = 4000     // records
+	maxFaults  = 10       // that are logged of a file in one reading
+)
+
+// files is what a source reads.
+type files struct {
+	source   *source
+	patterns []string
+	how      reader
+	path     string // of the places, on the disk
+	places   []place
+}
+
+func (f *files) load() error {
+	b, err := os.ReadFile(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && json.Unmarshal(b, &f.places) != nil {
+		f.places = nil // all is read again, which is told once
+	}
+	return err
+}
+
+// keep makes the places durable enough: where a power cut takes them back, some is read twice, and told once.
+func (f *files) keep() error {
+	b, err := json.Marshal(f.places)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(f.path+".new", b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(f.path+".new", f.path)
+}
+
+// poll reads what is new in all files, those that were written first before the others.
+func (f *files) poll(ctx context.Context, now time.Time) error {
+	type found struct {
+		path string
+		info fs.FileInfo
+	}
+	var all []found
+	var errs []error
+	for _, pattern := range f.patterns {
+		paths, err := filepath.Glob(pattern)
+		if err == nil && len(paths) == 0 {
+			err = fmt.Errorf("%s: there is no such file yet", pattern)
+		}
+		errs = append(errs, err)
+		for _, p := range paths {
+			info, err := os.Stat(p)
+			if err == nil && info.Mode().IsRegular() && !slices.ContainsFunc(all, func(x found) bool { return x.path == p }) {
+				all = append(all, found{p, info})
+			}
+			errs = append(errs, err)
+		}
+	}
+	slices.SortFunc(all, func(a, b found) int { return a.info.ModTime().Compare(b.info.ModTime()) })
+	var left []place
+	for _, x := range all {
+		at, err := f.readOn(ctx, x.path, now)
+		errs = append(errs, err)
+		left = append(left, at)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if len(all) > 0 {
+		f.places = left
+		errs = append(errs, f.keep())
+	}
+	return errors.Join(errs...)
+}
+
+// readOn reads what is new in one file and returns how far it came.
+func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return place{}, err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return place{}, err
+	}
+	head := make([]byte, headBytes)
+	n, _ := in.ReadAt(head, 0)
+	is := place{Inode: inode(info), Size: info.Size(), MTime: info.ModTime().UnixNano(), Head: head[:n]}
+	was := f.was(&is)
+	is.Offset = was.Offset
+	if was.Size == is.Size && was.MTime == is.MTime {
+		return is, nil
+	}
+	end := is.Size
+	if f.how.end != "" {
+		if end, err = lastEnd(in, is.Offset, is.Size, f.how.end); err != nil || end == is.Offset {
+			is.Size, is.MTime = was.Size, was.MTime
+			return is, err
+		}
+	} else {
+		is.Offset = 0
+	}
+	var from io.Reader = io.NewSectionReader(in, is.Offset, end-is.Offset)
+	if f.how.header && is.Offset > 0 {
+		first, err := bufio.NewReader(io.NewSectionReader(in, 0, tailWindow)).ReadString('\n')
+		if err != nil {
+			return was, err
+		}
+		from = io.MultiReader(bytes.NewReader([]byte(first)), from)
+	}
+	written := info.ModTime()
+	if f.how.end == "" {
+		written = now
+	}
+	told, err := f.source.tell(ctx, f.how.read(from, written))
+	for _, fault := range told.Faults {
+		f.source.log.Warn("a line of a source cannot be used", "source", f.source.name, "file", filepath.Base(path), "from_byte", is.Offset, "row", fault.Row, "reason", fault.Reason)
+	}
+	if err != nil {
+		return was, fmt.Errorf("%s: %w", path, err)
+	}
+	is.Offset = end
+	return is, nil
+}
+
+// was is how far the file was read before; zero where it is new, or another by now.
+func (f *files) was(is *place) place {
+	for _, p := range f.places {
+		if p.Inode == is.Inode && p.Offset <= is.Size && bytes.HasPrefix(is.Head, p.Head) {
+			return p
+		}
+	}
+	return place{}
+}
+
+// lastEnd is the offset behind the last end within [from, to); from where there is none.
+func lastEnd(in io.ReaderAt, from, to int64, end string) (int64, error) {
+	for hi := to; hi > from; {
+		lo := max(from, hi-tailWindow)
+		b := make([]byte, hi-lo)
+		if _, err := in.ReadAt(b, lo); err != nil && !errors.Is(err, io.EOF) {
+			return from, err
+		}
+		if i := bytes.LastIndex(b, []byte(end)); i >= 0 {
+			return lo + int64(i+len(end)), nil
+		}
+		if lo == from {
+			return from, nil
+		}
+		hi = lo + int64(len(end)) - 1 // it may lie across
+	}
+	return from, nil
+}
+
+// Told is what became of what was read.
+type Told struct {
+	Rows    int64              `json:"rows"` // records kept
+	Refused int64              `json:"refused"`
+	Faults  []*report.RowError `json:"-"` // the first of them
+}
+
+// tell keeps records in batches.
+func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]) (told Told, err error) {
+	batch := make([]line.Record, 0, tellBatch)
+	flush := func() error {
+		refused, err := s.archive.Tell(ctx, batch)
+		told.Rows += int64(len(batch) - refused)
+		told.Refused += int64(refused)
+		batch = batch[:0]
+		return err
+	}
+	for r, err := range records {
+		if row, ok := errors.AsType[*report.RowError](err); ok {
+			told.Refused++
+			if len(told.Faults) < maxFaults {
+				told.Faults = append(told.Faults, row)
+			}
+			continue
+		}
+		if err != nil {
+			return told, err
+		}
+		if batch = append(batch, r); len(batch) == tellBatch {
+			if err := flush(); err != nil {
+				return told, err
+			}
+		}
+	}
+	if len(batch) > 0 {
+		err = flush()
+	}
+	s.refused.Add(told.Refused)
+	return told, err
+}

@@ -1,0 +1,347 @@
+// Package sources is the table of what knows lines: it opens what the config names, reads files on, takes in what comes
+// over the network, and puts the questions.
+package sources
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"tocsin/internal/line"
+	"tocsin/internal/line/acct"
+	"tocsin/internal/line/archive"
+	"tocsin/internal/line/detail"
+	"tocsin/internal/line/dhcpd"
+	"tocsin/internal/line/kea"
+	"tocsin/internal/line/nat"
+	"tocsin/internal/line/radius"
+	"tocsin/internal/line/static"
+	"tocsin/internal/report"
+)
+
+// Log keeps what sources said.
+type Log interface {
+	archive.Log
+
+	// Drop deletes the batches of a source that were kept before a moment.
+	Drop(ctx context.Context, source string, before time.Time) error
+}
+
+// Needs is what Open takes from the node.
+type Needs struct {
+	Dir      string // for files that can be built anew
+	Table    archive.Table
+	Log      Log
+	Keys     []archive.Keys // the one in use first
+	Logger   *slog.Logger
+	Registry prometheus.Registerer
+	Now      func() time.Time
+}
+
+// Lines is the line room of a node.
+type Lines struct {
+	cfg     Config
+	needs   Needs
+	lines   *archive.Lines
+	room    line.Room
+	sources []*source
+	files   []*files
+	servers []*radius.Server
+}
+
+// source is one that keeps sessions.
+type source struct {
+	name, kind string
+	archive    *archive.Source
+	keep       time.Duration
+	how        reader // zero where it has no files
+	log        *slog.Logger
+	refused    atomic.Int64
+}
+
+// Open opens what the config names. The caller closes it.
+func Open(ctx context.Context, cfg Config, needs Needs) (*Lines, error) {
+	l := &Lines{cfg: cfg, needs: needs}
+	var err error
+	if l.lines, err = archive.OpenLines(ctx, needs.Table, needs.Now, needs.Keys...); err != nil {
+		return nil, err
+	}
+	if err := l.open(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if needs.Registry != nil {
+		if err := needs.Registry.Register(collector{l}); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	return l, nil
+}
+
+func (l *Lines) open(ctx context.Context) error {
+	for i := range l.cfg.FixedNAT {
+		n := l.cfg.FixedNAT[i].nat()
+		l.room.Sources = append(l.room.Sources, &n)
+	}
+	for i := range l.cfg.Tables {
+		t := &l.cfg.Tables[i]
+		z, err := zone(t.Zone)
+		if err != nil {
+			return err
+		}
+		table := &static.Table{Name: t.Name, Zone: z, Since: t.Since}
+		if err := l.source(ctx, t.Name, "table", t.Keep, line.Rules{Standing: true}, reader{read: table.Read}, t.File); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.Detail {
+		d := &l.cfg.Detail[i]
+		z, err := zone(d.Zone)
+		if err != nil {
+			return err
+		}
+		f := &detail.Files{Identity: acct.Identity(d.Identity), Zone: z}
+		how := reader{end: "\n\n", read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
+		if err := l.source(ctx, d.Name, "detail", d.Keep, line.Rules{Interim: true}, how, d.Files...); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.Kea {
+		k := &l.cfg.Kea[i]
+		f := &kea.Files{Realm: k.Realm, Identity: k.Identity}
+		how := reader{end: "\n", header: true, read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
+		if err := l.source(ctx, k.Name, "kea", k.Keep, line.Rules{}, how, k.Files...); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.DHCPD {
+		k := &l.cfg.DHCPD[i]
+		f := &dhcpd.Files{Realm: k.Realm, Identity: k.Identity}
+		how := reader{end: "\n}\n", read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
+		if err := l.source(ctx, k.Name, "dhcpd", k.Keep, line.Rules{}, how, k.Files...); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.NAT {
+		n := &l.cfg.NAT[i]
+		z, err := zone(n.Zone)
+		if err != nil {
+			return err
+		}
+		f := &nat.Logs{Realm: n.Realm, Zone: z}
+		if err := l.source(ctx, n.Name, "nat", n.Keep, line.Rules{}, reader{end: "\n", read: f.Read}, n.Files...); err != nil {
+			return err
+		}
+	}
+	for i := range l.cfg.RADIUS {
+		if err := l.source(ctx, l.cfg.RADIUS[i].Name, "radius", l.cfg.RADIUS[i].Keep, line.Rules{Interim: true}, reader{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// source opens one that keeps sessions.
+func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duration, rules line.Rules, how reader, patterns ...string) error {
+	a, err := archive.OpenSource(ctx, l.needs.Dir, name, rules, l.lines, l.needs.Log)
+	if err != nil {
+		return err
+	}
+	if keep == 0 {
+		keep = l.cfg.Keep
+	}
+	s := &source{name: name, kind: kind, archive: a, keep: keep, how: how, log: l.needs.Logger}
+	l.sources = append(l.sources, s)
+	l.room.Sources = append(l.room.Sources, a)
+	if len(patterns) == 0 {
+		return nil
+	}
+	f := &files{source: s, patterns: patterns, how: how, path: filepath.Join(l.needs.Dir, name, "read")}
+	l.files = append(l.files, f)
+	return f.load()
+}
+
+// Close writes what is in memory and closes the files.
+func (l *Lines) Close() error {
+	var errs []error
+	for _, s := range l.servers {
+		errs = append(errs, s.Close())
+	}
+	for _, s := range l.sources {
+		errs = append(errs, s.archive.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Listen opens the ports of the config.
+func (l *Lines) Listen() error {
+	for i := range l.cfg.RADIUS {
+		r := &l.cfg.RADIUS[i]
+		clients := make([]radius.Client, len(r.Clients))
+		for k, c := range r.Clients {
+			secret, err := os.ReadFile(c.SecretFile)
+			if err != nil {
+				return fmt.Errorf("read lines.radius[%d].clients[%d].secret_file: %w", i, k, err)
+			}
+			if secret = bytes.TrimRight(secret, "\r\n"); len(secret) == 0 {
+				return fmt.Errorf("lines.radius[%d].clients[%d].secret_file is empty: write the shared secret into it", i, k)
+			}
+			clients[k] = radius.Client{Network: c.Network, Secret: secret, RequireMessageAuthenticator: c.RequireMessageAuthenticator}
+		}
+		s := l.named(r.Name)
+		reg := l.needs.Registry
+		if reg != nil {
+			reg = prometheus.WrapRegistererWith(prometheus.Labels{"source": r.Name}, reg)
+		}
+		server, err := radius.Listen(r.Listen, clients, acct.Identity(r.Identity), func(ctx context.Context, records []line.Record) error {
+			refused, err := s.archive.Tell(ctx, records)
+			s.refused.Add(int64(refused))
+			return err
+		}, l.needs.Now, l.needs.Logger, reg)
+		if err != nil {
+			return err
+		}
+		l.servers = append(l.servers, server)
+	}
+	return nil
+}
+
+// Run takes in what sources say until ctx ends.
+func (l *Lines) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range l.servers {
+		g.Go(func() error { return s.Run(ctx) })
+	}
+	g.Go(func() error {
+		t := time.NewTicker(l.cfg.Every)
+		defer t.Stop()
+		last := ""
+		for {
+			err := l.Poll(ctx)
+			if err != nil && ctx.Err() == nil && err.Error() != last { // once, not every minute
+				l.needs.Logger.Warn("a source of lines cannot be read and will be tried again", "error", err)
+			}
+			last = ""
+			if err != nil {
+				last = err.Error()
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-t.C:
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// Poll reads what is new in all files. What can be read is, whatever else cannot.
+func (l *Lines) Poll(ctx context.Context) error {
+	var errs []error
+	for _, f := range l.files {
+		if err := f.poll(ctx, l.needs.Now()); err != nil {
+			errs = append(errs, fmt.Errorf("source %s: %w", f.source.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Lines) named(name string) *source {
+	for _, s := range l.sources {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// Import tells a source, named as in the config, what a file says that was written last at a time.
+func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written time.Time) (Told, error) {
+	s := l.named(name)
+	if s == nil || s.how.read == nil {
+		var all []string
+		for _, s := range l.sources {
+			if s.how.read != nil {
+				all = append(all, s.name)
+			}
+		}
+		return Told{}, fmt.Errorf("no source that reads files has the name %q: lines in tocsin.yaml names %s", name, strings.Join(all, ", "))
+	}
+	if s.how.end == "" {
+		written = l.needs.Now()
+	}
+	return s.tell(ctx, s.how.read(r, written))
+}
+
+// Question is a Selector with what the tables say of its address.
+type Question struct {
+	line.Selector
+	Shared bool // many lines share the address: without a port it names nobody
+}
+
+// Which says which line held an address. The answer has the line's handle where it is unique.
+func (l *Lines) Which(ctx context.Context, q *Question) (report.LineAnswer, error) {
+	a, holder := l.room.Look(&q.Selector)
+	if a.State != report.LineUnique {
+		return a, nil
+	}
+	if q.Shared && q.Port == 0 {
+		return report.LineAnswer{State: report.LineAmbiguous, Count: 1, Reason: "many lines share the address: the source port is needed"}, nil
+	}
+	var err error
+	a.Handle, err = l.lines.Handle(ctx, holder.Line)
+	if err == nil && a.Handle == "" {
+		err = errors.New("the database does not have a line that the log names: restore it from a backup")
+	}
+	return a, err
+}
+
+// Uncertainty is by how much the times in reports may be off.
+func (l *Lines) Uncertainty() time.Duration { return l.cfg.Uncertainty }
+
+// Purged is what Purge deleted of a source.
+type Purged struct {
+	Source   string `json:"source"`
+	Before   string `json:"before"` // day, UTC
+	Sessions int    `json:"sessions"`
+}
+
+// Purge deletes what has come to its end: the days of each source before now less its time, and the names of lines of
+// which no source has said anything for as long. Where before is not zero, it goes for all of these sources instead.
+func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
+	var out []Purged
+	longest := time.Duration(0)
+	for _, s := range l.sources {
+		longest = max(longest, s.keep)
+		end := before
+		if end.IsZero() {
+			end = l.needs.Now().Add(-s.keep)
+		} else if len(names) > 0 && !slices.Contains(names, s.name) {
+			continue
+		}
+		n, err := s.archive.Purge(end)
+		if err != nil {
+			return out, fmt.Errorf("source %s: %w", s.name, err)
+		}
+		if err := l.needs.Log.Drop(ctx, s.name, end); err != nil {
+			return out, err
+		}
+		if n > 0 {
+			out = append(out, Purged{s.name, end.UTC().Format(time.DateOnly), n})
+		}
+	}
+	_, err := l.lines.Forget(ctx, l.needs.Now().Add(-longest-24*time.Hour))
+	return out, err
+}

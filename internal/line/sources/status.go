@@ -1,0 +1,92 @@
+package sources
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tocsin/internal/line/archive"
+)
+
+// Status is how a source is.
+type Status struct {
+	Name    string    `json:"name"`
+	Kind    string    `json:"kind"`
+	Rows    int64     `json:"rows"`    // records kept, ever
+	Refused int64     `json:"refused"` // since the node began
+	Latest  time.Time `json:"latest"`  // what it said last is of then; zero: nothing yet
+	Lag     float64   `json:"lag_seconds"`
+	Clock   int64     `json:"clock_offset_seconds"` // by which its clock may be off, lately
+	Gaps    int       `json:"gaps"`                 // spans of its log that are known to be missing
+	Since   time.Time `json:"since"`                // what was before is deleted; zero: nothing is
+	Health  string    `json:"health"`
+}
+
+// The states of health.
+const (
+	Well   = "well"
+	Silent = "silent" // nothing yet, or nothing for a day
+	Clock  = "clock"  // its clock is off: answers near a change of holder are ambiguous
+)
+
+const silence = 24 * time.Hour
+
+// Status says how each source is.
+func (l *Lines) Status() []Status {
+	out := make([]Status, 0, len(l.sources))
+	now := l.needs.Now()
+	for _, s := range l.sources {
+		out = append(out, status(s, s.archive.Health(now), now))
+	}
+	return out
+}
+
+func status(s *source, h archive.Health, now time.Time) Status {
+	st := Status{
+		Name: s.name, Kind: s.kind, Rows: h.Rows, Refused: s.refused.Load(), Latest: h.Latest, Clock: h.Clock, Gaps: h.Gaps,
+		Since: h.Since, Health: Well,
+	}
+	if !h.Latest.IsZero() {
+		st.Lag = now.Sub(h.Latest).Seconds()
+	}
+	switch {
+	case h.Latest.IsZero() || s.kind != "table" && now.Sub(h.Latest) > silence:
+		st.Health = Silent
+	case h.Clock > 0:
+		st.Health = Clock
+	}
+	return st
+}
+
+// collector gives Prometheus what Status says.
+type collector struct{ lines *Lines }
+
+var (
+	rowsDesc    = prometheus.NewDesc("tocsin_line_rows_total", "Records of who held what, kept.", []string{"source"}, nil)
+	refusedDesc = prometheus.NewDesc("tocsin_line_refused_total", "Records that could not be used.", []string{"source"}, nil)
+	lagDesc     = prometheus.NewDesc("tocsin_line_lag_seconds", "Age of the latest record; -1 before the first.", []string{"source"}, nil)
+	clockDesc   = prometheus.NewDesc("tocsin_line_clock_offset_seconds", "By how much the source's clock may be off.", []string{"source"}, nil)
+	gapsDesc    = prometheus.NewDesc("tocsin_line_gaps", "Spans of the source's log that are known to be missing.", []string{"source"}, nil)
+)
+
+// Describe is prometheus.Collector's.
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{rowsDesc, refusedDesc, lagDesc, clockDesc, gapsDesc} {
+		ch <- d
+	}
+}
+
+// Collect is prometheus.Collector's.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.lines.Status() {
+		lag := s.Lag
+		if s.Latest.IsZero() {
+			lag = -1
+		}
+		ch <- prometheus.MustNewConstMetric(rowsDesc, prometheus.CounterValue, float64(s.Rows), s.Name)
+		ch <- prometheus.MustNewConstMetric(refusedDesc, prometheus.CounterValue, float64(s.Refused), s.Name)
+		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, lag, s.Name)
+		ch <- prometheus.MustNewConstMetric(clockDesc, prometheus.GaugeValue, float64(s.Clock), s.Name)
+		ch <- prometheus.MustNewConstMetric(gapsDesc, prometheus.GaugeValue, float64(s.Gaps), s.Name)
+	}
+}
