@@ -21,6 +21,7 @@ import (
 	"tocsin/internal/formats"
 	"tocsin/internal/intake"
 	"tocsin/internal/keys"
+	"tocsin/internal/line/sources"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -39,6 +40,7 @@ type App struct {
 	networks *network.Networks
 	formats  formats.Tables
 	desk     *desk.Desk
+	lines    *sources.Lines // nil where nothing knows lines
 	channels channels
 	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
@@ -91,6 +93,9 @@ func (a *App) build(ctx context.Context) error {
 		Networks: func() desk.Networks { return a.networks.Cursor() },
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
+	if err := a.openLines(ctx); err != nil {
+		return err
+	}
 	if err := errors.Join(a.openDoor(), a.openAPI()); err != nil {
 		return err
 	}
@@ -106,6 +111,9 @@ func (a *App) Close() error {
 	}
 	if a.channels.smtp != nil {
 		errs = append(errs, a.channels.smtp.Close())
+	}
+	if a.lines != nil {
+		errs = append(errs, a.lines.Close())
 	}
 	if a.stream != nil {
 		errs = append(errs, a.stream.Close())
@@ -124,6 +132,11 @@ func (a *App) Run(ctx context.Context) error {
 	if err := a.openIntake(ctx); err != nil {
 		return err
 	}
+	if a.lines != nil {
+		if err := a.lines.Listen(); err != nil {
+			return err
+		}
+	}
 	return a.withDesk(ctx, func(ctx context.Context) error {
 		g, ctx := errgroup.WithContext(ctx)
 		for range workers {
@@ -132,6 +145,9 @@ func (a *App) Run(ctx context.Context) error {
 		g.Go(func() error { return a.networks.Run(ctx) })
 		g.Go(func() error { return a.every(ctx, a.cfg.Incident.Sweep, "sweep", a.Sweep) })
 		g.Go(func() error { return a.every(ctx, a.cfg.Retention.Every, "retention", a.Expire) })
+		if a.lines != nil {
+			g.Go(func() error { return a.lines.Run(ctx) })
+		}
 		a.runIntake(ctx, g)
 		a.ready.Store(true)
 		defer a.ready.Store(false)

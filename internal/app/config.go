@@ -15,6 +15,7 @@ import (
 	"tocsin/internal/incident"
 	"tocsin/internal/intake"
 	"tocsin/internal/intake/feed"
+	"tocsin/internal/line/sources"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
@@ -39,6 +40,7 @@ type Config struct {
 	LogLevel string `yaml:"log_level"`
 
 	Network   network.Config  `yaml:"network"`
+	Lines     sources.Config  `yaml:"lines"`
 	Intake    intake.Config   `yaml:"intake"`
 	API       api.Config      `yaml:"api"`
 	Formats   formats.Config  `yaml:"formats"`
@@ -51,7 +53,7 @@ type Config struct {
 // Defaults is the config of a node that was told nothing, in a data directory.
 func Defaults(data string) Config {
 	return Config{
-		Data: data, Listen: "127.0.0.1:8420", LogLevel: "info", Network: network.Defaults(),
+		Data: data, Listen: "127.0.0.1:8420", LogLevel: "info", Network: network.Defaults(), Lines: sources.Defaults(),
 		Incident: incident.Defaults(), Retention: defaultRetention(),
 	}
 }
@@ -91,6 +93,7 @@ func Parse(text []byte, path string) (Config, error) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
 	}
 	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
+	cfg.Lines = cfg.Lines.Rebase(filepath.Dir(path))
 	cfg.Intake = cfg.Intake.Rebase(filepath.Dir(path))
 	for _, p := range []*string{&cfg.Stream.Credentials, &cfg.Stream.CA} {
 		if *p != "" && !filepath.IsAbs(*p) {
@@ -115,7 +118,7 @@ func (c *Config) Validate() error {
 	if _, err := ParseLevel(c.LogLevel); err != nil {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
-	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
+	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Lines.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.checkFeeds(), c.Store.Validate(), c.Stream.Validate(), c.API.Validate(), c.apart())
 	return errors.Join(errs...)
 }

@@ -165,6 +165,10 @@ func typeName(t *testing.T, typ reflect.Type) string {
 	switch typ {
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
+	case reflect.TypeFor[time.Time]():
+		return "time"
+	case reflect.TypeFor[netip.Prefix]():
+		return "prefix"
 	case reflect.TypeFor[[]netip.Prefix]():
 		return "list of prefixes"
 	case reflect.TypeFor[[]network.ASN]():
@@ -189,7 +193,7 @@ func typeName(t *testing.T, typ reflect.Type) string {
 		return "text"
 	case reflect.Bool:
 		return "true or false"
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int64, reflect.Uint16:
 		return "whole number"
 	}
 	t.Errorf("say here what an operator calls a %s", typ)

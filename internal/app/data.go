@@ -11,7 +11,7 @@ import (
 	"tocsin/internal/report"
 )
 
-// Data is a data directory: `tocsin.yaml` (optional), `keys/`, `db/`, `stream/`, `log/`, `spool/`.
+// Data is a data directory: `tocsin.yaml` (optional), `keys/`, `db/`, `stream/`, `log/`, `lines/`, `spool/`.
 type Data struct {
 	Dir  string
 	lock *os.File
@@ -27,7 +27,7 @@ var ErrNoData = errors.New("nothing has been imported or served here yet")
 // with the process, however that ends. ErrBusy says that another process has it.
 func OpenData(dir string) (*Data, error) {
 	d := &Data{Dir: dir}
-	for _, sub := range []string{"", "keys", "db", "stream", "log", "spool"} {
+	for _, sub := range []string{"", "keys", "db", "stream", "log", "lines", "spool"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("the folder %s of the data directory cannot be made: %w", report.Printable(filepath.Join(dir, sub)), Reason(err))
 		}

@@ -88,6 +88,11 @@ func (a *App) Import(ctx context.Context, paths []string, opt ImportOptions) (Su
 		}
 	}
 	im.last = im.begin
+	if a.lines != nil {
+		if err := a.lines.Poll(ctx); err != nil { // what cannot be read makes answers less than unique, not wrong
+			a.log.Warn("a source of lines cannot be read", "error", err)
+		}
+	}
 	err := a.withDesk(ctx, func(ctx context.Context) error { return im.run(ctx, paths) })
 	if err != nil {
 		return im.sum, err
@@ -346,6 +351,9 @@ func (im *importer) work(ctx context.Context, it stream.Item) error {
 	im.sum.Events += res.Events
 	im.sum.Repeats += res.Repeats
 	im.sum.Rejected += res.Refused
+	im.sum.LinesUnique += res.Lines.Unique
+	im.sum.LinesAmbiguous += res.Lines.Ambiguous
+	im.sum.LinesNone += res.Lines.None
 	switch res.Letter {
 	case report.StateWaiting:
 		im.sum.Waiting++

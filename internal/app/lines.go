@@ -2,11 +2,59 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"time"
 
+	"tocsin/internal/keys"
 	"tocsin/internal/line/archive"
+	"tocsin/internal/line/sources"
 	"tocsin/internal/stream"
 )
+
+// openLines opens the line room, where the config names a source.
+func (a *App) openLines(ctx context.Context) error {
+	if !a.cfg.Lines.Any() {
+		return nil
+	}
+	secrets, err := lineKeys(a.data.Sub("keys"))
+	if err != nil {
+		return err
+	}
+	a.lines, err = sources.Open(ctx, a.cfg.Lines, sources.Needs{
+		Dir: a.data.Sub("lines"), Table: a.store, Log: LineLog{a.stream}, Keys: secrets, Logger: a.log, Registry: a.metrics, Now: a.now,
+	})
+	if err != nil {
+		return fmt.Errorf("open the lines: %w", err)
+	}
+	a.desk.Lines, a.desk.Uncertainty = a.lines, a.cfg.Lines.Uncertainty
+	return nil
+}
+
+// lineKeys are the secrets of the line room, from the key in use and those that it replaced, as long as they overlap.
+func lineKeys(dir string) ([]archive.Keys, error) {
+	ring, err := keys.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read the keys: %w", err)
+	}
+	var all []archive.Keys
+	for i, k := range ring.All(keys.Line) {
+		one := archive.Keys{ID: k.ID}
+		if one.Pseudonym, err = k.Derive("pseudonym"); err == nil {
+			one.Seal, err = k.Derive("seal")
+		}
+		if err != nil && i == 0 {
+			return nil, err
+		}
+		if err == nil { // else it has ended
+			all = append(all, one)
+		}
+	}
+	return all, nil
+}
+
+// Lines is the line room; nil where the config names no source.
+func (a *App) Lines() *sources.Lines { return a.lines }
 
 // LineLog is the log of lines in a stream, as the archive wants it.
 type LineLog struct{ Stream *stream.Stream }
@@ -25,4 +73,9 @@ func (l LineLog) After(ctx context.Context, source string, place uint64) iter.Se
 			}
 		}
 	}
+}
+
+// Drop is sources.Log's.
+func (l LineLog) Drop(ctx context.Context, source string, before time.Time) error {
+	return l.Stream.DropLines(ctx, source, before)
 }

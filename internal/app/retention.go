@@ -85,9 +85,24 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 	if _, err := a.stream.Forget(ctx, now.Add(-r.Reports)); err != nil {
 		return err
 	}
+	if a.lines != nil {
+		if err := a.purgeLines(ctx, now); err != nil {
+			return err
+		}
+	}
 	if originals > 0 || incidents > 0 || reports > 0 {
 		a.log.Info("deleted what had come to its end", "originals", originals, "original_bytes", size,
 			"incidents", incidents, "reports", reports)
 	}
 	return nil
+}
+
+// purgeLines deletes the days of sessions that have come to their end.
+func (a *App) purgeLines(ctx context.Context, now time.Time) error {
+	gone, err := a.lines.Purge(ctx, time.Time{})
+	for _, p := range gone {
+		a.log.Info("deleted sessions that had come to their end", "source", p.Source, "before", p.Before, "sessions", p.Sessions)
+		err = errors.Join(err, a.store.NoteDeletion(ctx, "line sessions", now, now, int64(p.Sessions)))
+	}
+	return err
 }

@@ -101,8 +101,8 @@ func (d *Desk) Assign(ctx context.Context, l *Letter, events []report.Event, who
 	}
 	networks := d.Networks()
 	b := newBuilder(&d.Incidents)
-	return d.assign(ctx, l, b, events, Assignment{Who: who, At: now}, func(e *report.Event) report.Party {
-		return b.party(holderOf(networks, &e.Subject), e.Subject.ASN)
+	return d.assign(ctx, l, b, events, Assignment{Who: who, At: now}, func(e *report.Event) (report.Party, error) {
+		return d.responsible(ctx, b, networks, e)
 	})
 }
 
@@ -160,7 +160,7 @@ func (d *Desk) Merge(ctx context.Context, l *Letter, in *incident.Incident, at [
 		return Assigned{}, err
 	}
 	a := Assignment{Who: who, At: now, Incident: in.ID}
-	return d.assign(ctx, l, newBuilder(&d.Incidents), events, a, func(*report.Event) report.Party { return in.Party })
+	return d.assign(ctx, l, newBuilder(&d.Incidents), events, a, func(*report.Event) (report.Party, error) { return in.Party, nil })
 }
 
 // subjectOf undoes report.Subject.String.
@@ -182,7 +182,7 @@ func subjectOf(s string) report.Subject {
 	return report.Subject{URL: s}
 }
 
-func (d *Desk) assign(ctx context.Context, l *Letter, b *builder, events []report.Event, a Assignment, party func(*report.Event) report.Party) (Assigned, error) {
+func (d *Desk) assign(ctx context.Context, l *Letter, b *builder, events []report.Event, a Assignment, party func(*report.Event) (report.Party, error)) (Assigned, error) {
 	ids, err := d.Store.Names(ctx, l.Reporter, Person)
 	if err != nil {
 		return Assigned{}, fmt.Errorf("assign report %s: %w", l.ID, err)
@@ -206,7 +206,11 @@ func (d *Desk) assign(ctx context.Context, l *Letter, b *builder, events []repor
 			continue
 		}
 		seen[text] = true
-		b.add(e, off, party(e), ids[1])
+		p, err := party(e)
+		if err != nil {
+			return Assigned{}, fmt.Errorf("assign report %s: %w", l.ID, err)
+		}
+		b.add(e, off, p, ids[1])
 	}
 	a.Digest = [sha256.Size]byte(digest.Sum(nil))
 	c := &Chunk{

@@ -32,6 +32,9 @@ type builder struct {
 	refusals []Refusal
 	repeats  int
 	from, to int64
+
+	unattributed []Unattributed
+	lines        LineCounts
 }
 
 // sight is one event of the chunk.
@@ -56,6 +59,7 @@ func (b *builder) reset() {
 	clear(b.byKey)
 	clear(b.newest)
 	b.refusals, b.repeats, b.from, b.to = nil, 0, 0, 0
+	b.unattributed, b.lines = nil, LineCounts{}
 }
 
 func (b *builder) empty() bool { return b.from == 0 }
@@ -149,6 +153,13 @@ func (b *builder) finish(c *Chunk, source int32) error {
 	if c.Refusals, err = EncodeRefusals(b.refusals); err != nil {
 		return err
 	}
+	for i := range b.unattributed {
+		b.unattributed[i].Document = c.Document
+	}
+	if c.Unattributed, err = EncodeUnattributed(b.unattributed); err != nil {
+		return err
+	}
+	c.Lines = b.lines
 	c.FromRow, c.ToRow = b.from, b.to
 	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, 0
 	for i := range b.refusals {

@@ -28,10 +28,14 @@ type Chunk struct {
 	Refused    int
 	Body       []byte // the events, one JSON object a line, in the order of their incident keys, compressed by zstd
 	Refusals   []byte // see EncodeRefusals; nil when none
+	Lines      LineCounts
 	Touches    []incident.Touch
 	Newest     []Newest
-	Final      bool // nothing of this report and generation follows
-	Documents  int  // how many documents the report holds; known when Final
+
+	Unattributed []byte // see EncodeUnattributed; nil when none
+
+	Final     bool // nothing of this report and generation follows
+	Documents int  // how many documents the report holds; known when Final
 
 	Mail   *report.Mail   // first mail in the report; nil where there is none; known when Final
 	Letter *report.Letter // where the report is for a person, or for nobody; known when Final

@@ -42,8 +42,13 @@ type Desk struct {
 	Store     Store
 	Assigns   Assigner // may be nil where nobody calls Assign or Merge
 	Incidents incident.Config
-	Metrics   *Metrics // may be nil
-	SpoolDir  string   // where the hashes of very long reports spill to; empty is the system's temporary folder
+
+	// Lines says which line held an address of our own; nil where nothing knows, and then incidents are filed by address.
+	Lines       Lines
+	Uncertainty time.Duration // by which times in reports may be off, either way, where Lines is asked
+
+	Metrics  *Metrics // may be nil
+	SpoolDir string   // where the hashes of very long reports spill to; empty is the system's temporary folder
 
 	setup   sync.Once
 	queue   chan *submission
@@ -118,6 +123,7 @@ type Result struct {
 	Repeats     int64
 	Refused     int64
 	Documents   int
+	Lines       LineCounts
 }
 
 // parsers is how many reports are parsed at a time. One would do where the database is the limit; a second fills the

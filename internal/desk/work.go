@@ -169,7 +169,11 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	b.add(e, off, b.party(holderOf(w.networks, &e.Subject), e.Subject.ASN), feed)
+	party, err := w.desk.responsible(w.ctx, b, w.networks, e)
+	if err != nil {
+		return err
+	}
+	b.add(e, off, party, feed)
 	return nil
 }
 
@@ -256,6 +260,7 @@ func (w *work) cut() error {
 		return nil
 	}
 	defer w.build.reset()
+	w.result.Lines.add(w.build.lines)
 	c := w.chunk(seqOf(w.document, w.build.from))
 	if err := w.build.finish(c, w.source); err != nil {
 		return err

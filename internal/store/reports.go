@@ -88,35 +88,57 @@ func (db *DB) Refusals(ctx context.Context, id report.ID, generation int) ([]des
 // EachRefusal yields what Refusals returns, in the same order. No more than a chunk's are in memory.
 func (db *DB) EachRefusal(ctx context.Context, id report.ID, generation int) iter.Seq2[desk.Refusal, error] {
 	return func(yield func(desk.Refusal, error) bool) {
-		fail := func(err error) { yield(desk.Refusal{}, fmt.Errorf("read refusals of report %s: %w", id, plain(err))) }
-		rows, err := db.read.QueryContext(ctx, db.dialect.sql(
-			`SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`), id[:], generation)
-		if err != nil {
-			fail(err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var packed []byte
-			if err := rows.Scan(&packed); err != nil {
-				fail(err)
-				return
-			}
+		err := db.eachPacked(ctx, func(packed []byte) (bool, error) {
 			some, err := desk.DecodeRefusals(packed)
-			if err != nil {
-				fail(err)
-				return
-			}
 			for _, r := range some {
 				if !yield(r, nil) {
-					return
+					return false, nil
 				}
 			}
-		}
-		if err := rows.Err(); err != nil {
-			fail(err)
+			return true, err
+		}, `SELECT refusals FROM chunks WHERE report = ? AND generation = ? AND refusals IS NOT NULL ORDER BY seq`, id[:], generation)
+		if err != nil {
+			yield(desk.Refusal{}, fmt.Errorf("read refusals of report %s: %w", id, plain(err)))
 		}
 	}
+}
+
+// EachUnattributed yields the events of a report of which nobody can say whose line it was, in the order of generations
+// and rows. No more than a chunk's are in memory.
+func (db *DB) EachUnattributed(ctx context.Context, id report.ID) iter.Seq2[desk.Unattributed, error] {
+	return func(yield func(desk.Unattributed, error) bool) {
+		err := db.eachPacked(ctx, func(packed []byte) (bool, error) {
+			some, err := desk.DecodeUnattributed(packed)
+			for _, u := range some {
+				if !yield(u, nil) {
+					return false, nil
+				}
+			}
+			return true, err
+		}, `SELECT unattributed FROM chunks WHERE report = ? AND unattributed IS NOT NULL ORDER BY generation, seq`, id[:])
+		if err != nil {
+			yield(desk.Unattributed{}, fmt.Errorf("read what is not attributed of report %s: %w", id, plain(err)))
+		}
+	}
+}
+
+// eachPacked hands one column of many rows to f, until it returns false.
+func (db *DB) eachPacked(ctx context.Context, f func([]byte) (bool, error), query string, args ...any) error {
+	rows, err := db.read.QueryContext(ctx, db.dialect.sql(query), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var packed []byte
+		if err := rows.Scan(&packed); err != nil {
+			return err
+		}
+		if more, err := f(packed); err != nil || !more {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 const insertReport = `INSERT INTO reports

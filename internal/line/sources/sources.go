@@ -285,19 +285,14 @@ func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written ti
 	return s.tell(ctx, s.how.read(r, written))
 }
 
-// Question is a Selector with what the tables say of its address.
-type Question struct {
-	line.Selector
-	Shared bool // many lines share the address: without a port it names nobody
-}
-
-// Which says which line held an address. The answer has the line's handle where it is unique.
-func (l *Lines) Which(ctx context.Context, q *Question) (report.LineAnswer, error) {
-	a, holder := l.room.Look(&q.Selector)
+// Which says which line held an address. The answer has the line's handle where it is unique. shared says that many lines
+// share the address, so that without a port it names nobody.
+func (l *Lines) Which(ctx context.Context, s *line.Selector, shared bool) (report.LineAnswer, error) {
+	a, holder := l.room.Look(s)
 	if a.State != report.LineUnique {
 		return a, nil
 	}
-	if q.Shared && q.Port == 0 {
+	if shared && s.Port == 0 {
 		return report.LineAnswer{State: report.LineAmbiguous, Count: 1, Reason: "many lines share the address: the source port is needed"}, nil
 	}
 	var err error
@@ -307,9 +302,6 @@ func (l *Lines) Which(ctx context.Context, q *Question) (report.LineAnswer, erro
 	}
 	return a, err
 }
-
-// Uncertainty is by how much the times in reports may be off.
-func (l *Lines) Uncertainty() time.Duration { return l.cfg.Uncertainty }
 
 // Purged is what Purge deleted of a source.
 type Purged struct {

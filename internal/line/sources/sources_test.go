@@ -112,7 +112,7 @@ func (n *node) ask(addr string, port uint16, at string) (report.LineAnswer, erro
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	return n.lines.Which(n.t.Context(), &sources.Question{Selector: line.Selector{Addr: netip.MustParseAddr(addr), Port: port, At: when}})
+	return n.lines.Which(n.t.Context(), &line.Selector{Addr: netip.MustParseAddr(addr), Port: port, At: when}, false)
 }
 
 // handle is the handle of a unique answer.
