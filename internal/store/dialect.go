@@ -24,6 +24,7 @@ type dialect struct {
 	fold     string // statement that makes folding wait for its turn; empty where there is one writer anyway
 	grades   string // statement that makes changes of grades wait for their turn; empty likewise
 	lines    string // statement that makes new lines wait for their turn; empty likewise
+	asking   string // statement that makes questions of people wait for their turn; empty likewise
 	days     bool   // chunks are partitioned by day
 }
 
@@ -39,11 +40,15 @@ const gradesLock = 0x70c52
 // linesLock likewise for new lines: two workers that meet the same new name must not both make a line of it.
 const linesLock = 0x70c53
 
+// askingLock likewise for questions of people: two at once must not both be the last of a day's budget.
+const askingLock = 0x70c55
+
 var postgres = dialect{
 	name: "postgres", goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
 	grades: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
 	lines:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
+	asking: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(askingLock) + ")",
 }
 
 // openSQLite opens the database for a node. synchronous=FULL: a commit that returned survives a power cut. The

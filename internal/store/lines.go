@@ -199,11 +199,12 @@ func (db *DB) DropLineNames(ctx context.Context, keys []string) error {
 // ForgetLines is archive.Table's.
 func (db *DB) ForgetLines(ctx context.Context, day int64, now time.Time) (n int64, err error) {
 	err = db.tx(ctx, func(tx *sql.Tx) error {
+		const held = ` AND NOT EXISTS (SELECT 1 FROM line_holds_lines h WHERE h.line = lines.id)`
 		if _, err := tx.ExecContext(ctx, db.dialect.sql(
-			`DELETE FROM line_names WHERE line IN (SELECT id FROM lines WHERE seen < ? AND name IS NOT NULL)`), day); err != nil {
+			`DELETE FROM line_names WHERE line IN (SELECT id FROM lines WHERE seen < ? AND name IS NOT NULL`+held+`)`), day); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE lines SET name = NULL WHERE seen < ? AND name IS NOT NULL`), day)
+		res, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE lines SET name = NULL WHERE seen < ? AND name IS NOT NULL`+held), day)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,7 @@ type Table interface {
 	DropLineNames(ctx context.Context, keys []string) error
 
 	// ForgetLines deletes the names and pseudonyms of lines that were seen on no day from this one on, and says how many
-	// they were. Their handles stay: they say nothing any more.
+	// they were. Their handles stay: they say nothing any more. Lines that a hold names are left alone.
 	ForgetLines(ctx context.Context, day int64, now time.Time) (int64, error)
 }
 

@@ -1,0 +1,195 @@
+// Package inquiry answers the questions of people about lines: which line held an address, and whose a line is. Each is
+// counted against the day's budget, written into the evidence log, and only then answered (DESIGN.md §8.7). Above the
+// budget a second person has to approve first, and oversight is told. There is no question about more than one address
+// or line, so that nobody can ask for many at once.
+package inquiry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tocsin/internal/line"
+	"tocsin/internal/report"
+)
+
+// Kind is what a question asks for.
+type Kind string
+
+// The kinds.
+const (
+	Which Kind = "which" // which line held an address: a handle, which says nothing of the subscriber
+	Whose Kind = "whose" // whose a line is: name and contact
+)
+
+// State is how far a question has come.
+type State string
+
+// The states.
+const (
+	Counted  State = "counted"  // within the budget of its day
+	Waiting  State = "waiting"  // above the budget: for a second person
+	Approved State = "approved" // may be asked once more, and is answered then
+	Refused  State = "refused"  // by the second person
+	Answered State = "answered" // after it was approved
+)
+
+// Question is one question of a person.
+type Question struct {
+	ID     report.ID
+	Kind   Kind
+	Who    string // who asks; personal
+	Reason string // why, in their words; needed for Whose; personal
+	At     time.Time
+
+	Selector line.Selector // what Which asks about; personal
+	Shared   bool          // many lines share the address, by the tables
+	Handle   string        // the line that Whose asks about
+}
+
+// Kept is a question as the store has it.
+type Kept struct {
+	ID       report.ID
+	Kind     Kind
+	Who      string // personal
+	Reason   string // personal
+	At       time.Time
+	Text     string   // what is asked about, in one form: see Question.text; personal
+	Salt     [32]byte // of the commitments in the log
+	State    State
+	By       string // who approved or refused; personal
+	Decided  time.Time
+	Document string // that the address is taken from; personal
+}
+
+// Store keeps questions until their end date.
+type Store interface {
+	// AskQuestion keeps a question. Where fewer than budget were counted on its day, it is Counted. Else, where the same
+	// person has asked the same lately and that is Approved, that one becomes Answered and is returned; where it is
+	// Waiting, that one is returned as it is; and otherwise this one is Waiting. fresh says that a row was made.
+	AskQuestion(ctx context.Context, q *Kept, budget int) (kept Kept, fresh bool, err error)
+
+	// DecideQuestion approves or refuses a question that waits. ErrNoQuestion says that there is none with this id,
+	// ErrDecided that it does not wait, ErrSelf that who asked it.
+	DecideQuestion(ctx context.Context, id report.ID, who string, approve bool, now time.Time) (Kept, error)
+
+	// Questions returns those that wait, oldest first.
+	Questions(ctx context.Context) ([]Kept, error)
+}
+
+// Log is the evidence log.
+type Log interface {
+	// Record writes an act, and returns when it is in the log and can never be taken back.
+	Record(ctx context.Context, a *Act) error
+}
+
+// Act is what a person does, as the log has it: nothing personal but what is salted.
+type Act struct {
+	Kind     string    // question, reveal, approval, oversight
+	Question report.ID // by which the store finds the rest, until its end date
+	At       time.Time
+	Who      [32]byte         // commitment
+	About    [32]byte         // commitment: what was asked about
+	Reason   [32]byte         // commitment
+	Answer   report.LineState // that is about to be shown; empty where there is none
+	Note     string           // one of our own words, never a person's
+}
+
+// Lines answers.
+type Lines interface {
+	// Which says which line held an address; shared that many lines share it, so that it names nobody without a port.
+	Which(ctx context.Context, s *line.Selector, shared bool) (report.LineAnswer, error)
+}
+
+// The faults of a person's question.
+var (
+	ErrNoQuestion = errors.New("there is no such question: tocsin lines questions lists those that wait")
+	ErrDecided    = errors.New("this question does not wait for anybody")
+	ErrSelf       = errors.New("whoever asks cannot approve: it takes a second person")
+)
+
+// BudgetError says that the day's budget is used up, and by which id a second person finds the question.
+type BudgetError struct {
+	ID     report.ID
+	Budget int
+}
+
+// Error says what to do next.
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("today's %d questions about lines are used up: a second person can approve this one (tocsin lines approve %s); ask the same again then", e.Budget, e.ID)
+}
+
+// Desk takes questions. Any number of goroutines may use it.
+type Desk struct {
+	Lines Lines
+	Store Store
+	Log   Log
+	Cfg   Config
+	Now   func() time.Time
+}
+
+// Which answers a question about an address. Its answer is in the log when it returns.
+func (d *Desk) Which(ctx context.Context, q *Question) (report.LineAnswer, error) {
+	q.Kind = Which
+	kept, err := d.ask(ctx, q)
+	if err != nil {
+		return report.LineAnswer{}, err
+	}
+	a, err := d.Lines.Which(ctx, &q.Selector, q.Shared)
+	if err != nil {
+		return report.LineAnswer{}, err
+	}
+	act := kept.act("question", d.Now())
+	act.Answer = a.State
+	if err := d.Log.Record(ctx, act); err != nil {
+		return report.LineAnswer{}, fmt.Errorf("write the question into the log, before which nothing is answered: %w", err)
+	}
+	return a, nil
+}
+
+// ask counts a question.
+func (d *Desk) ask(ctx context.Context, q *Question) (Kept, error) {
+	q.At = d.Now().UTC()
+	if err := q.validate(); err != nil {
+		return Kept{}, err
+	}
+	asked := q.kept()
+	kept, fresh, err := d.Store.AskQuestion(ctx, &asked, d.Cfg.Daily)
+	if err != nil {
+		return Kept{}, err
+	}
+	if kept.State != Waiting {
+		return kept, nil
+	}
+	if fresh {
+		act := kept.act("oversight", d.Now())
+		act.Note = "a question above the day's budget waits for a second person"
+		if err := d.Log.Record(ctx, act); err != nil {
+			return Kept{}, fmt.Errorf("tell oversight: %w", err)
+		}
+	}
+	return Kept{}, &BudgetError{kept.ID, d.Cfg.Daily}
+}
+
+// Decide is the second person's word on a question that waits.
+func (d *Desk) Decide(ctx context.Context, id report.ID, who string, approve bool) (Kept, error) {
+	if who == "" {
+		return Kept{}, errWho
+	}
+	kept, err := d.Store.DecideQuestion(ctx, id, who, approve, d.Now().UTC())
+	if err != nil {
+		return Kept{}, err
+	}
+	act := kept.act("approval", d.Now())
+	act.Who, act.Note = kept.commit("who", who), string(kept.State)
+	if err := d.Log.Record(ctx, act); err != nil {
+		return Kept{}, fmt.Errorf("write the decision into the log: %w", err)
+	}
+	return kept, nil
+}
+
+// Questions are those that wait for a second person, oldest first.
+func (d *Desk) Questions(ctx context.Context) ([]Kept, error) { return d.Store.Questions(ctx) }
+
+var errWho = &report.FieldError{Field: "who", Rule: "say who asks"}

@@ -1,0 +1,104 @@
+package inquiry
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"tocsin/internal/report"
+)
+
+// text is what is asked about, in one form: the same question has the same text.
+type text struct {
+	Addr        netip.Addr `json:"addr,omitzero"`
+	Port        uint16     `json:"port,omitzero"`
+	Proto       string     `json:"proto,omitzero"`
+	At          time.Time  `json:"at,omitzero"`
+	Or          time.Time  `json:"or,omitzero"`
+	Uncertainty string     `json:"uncertainty,omitzero"`
+	Zone        string     `json:"zone,omitzero"`
+	Handle      string     `json:"line,omitzero"`
+}
+
+const (
+	maxWords   = 2000 // characters of a reason
+	maxName    = 200
+	maxFuture  = time.Minute // by which two clocks may differ
+	handleSize = 16
+)
+
+func (q *Question) validate() error {
+	var errs []error
+	bad := func(field, rule string) { errs = append(errs, &report.FieldError{Field: field, Rule: rule}) }
+	switch {
+	case strings.TrimSpace(q.Who) == "":
+		errs = append(errs, errWho)
+	case len(q.Who) > maxName:
+		bad("who", "a name has up to 200 characters")
+	}
+	if len(q.Reason) > maxWords {
+		bad("reason", "a reason has up to 2000 characters")
+	}
+	switch q.Kind {
+	case Which:
+		s := &q.Selector
+		switch {
+		case !s.Addr.IsValid():
+			bad("addr", "name one address")
+		case s.At.IsZero():
+			bad("at", "say when, with the zone: 2026-03-01T02:10:00Z")
+		case s.At.After(q.At.Add(maxFuture)):
+			bad("at", "that time has not come yet")
+		case s.Uncertainty < 0 || s.Uncertainty > day:
+			bad("uncertainty", "give 0s to 24h")
+		}
+	case Whose:
+		if len(q.Handle) != handleSize {
+			bad("line", "a line's handle has 16 letters and digits: tocsin incidents shows it behind line:")
+		}
+		if strings.TrimSpace(q.Reason) == "" {
+			bad("reason", "say why with --reason: it is kept for whoever asks later")
+		}
+	default:
+		bad("kind", "ask which line held an address, or whose a line is")
+	}
+	return errors.Join(errs...)
+}
+
+func (q *Question) kept() Kept {
+	t := text{Handle: q.Handle}
+	if q.Kind == Which {
+		s := &q.Selector
+		t = text{Addr: s.Addr.Unmap(), Port: s.Port, Proto: s.Proto, At: s.At.UTC(), Or: s.Or.UTC(), Uncertainty: s.Uncertainty.String(), Zone: s.Zone}
+	}
+	b, _ := json.Marshal(t) // of plain fields: cannot fail
+	k := Kept{ID: q.ID, Kind: q.Kind, Who: strings.TrimSpace(q.Who), Reason: strings.TrimSpace(q.Reason), At: q.At, Text: string(b), Document: q.Selector.Document}
+	if k.ID == (report.ID{}) {
+		k.ID = report.NewID(q.At)
+	}
+	_, _ = rand.Read(k.Salt[:]) // never fails: crypto/rand ends the program instead
+	return k
+}
+
+// commit binds the log to a word of the question, which cannot be found from it: names and addresses are few enough to
+// try them all, so that a bare hash would hide nothing. With the salt, which is deleted with the question, anybody can
+// check it.
+func (k *Kept) commit(field, value string) [32]byte {
+	h := hmac.New(sha256.New, k.Salt[:])
+	h.Write([]byte(field))
+	h.Write([]byte{0})
+	h.Write([]byte(value))
+	return [32]byte(h.Sum(nil))
+}
+
+// act is the question as the log has it.
+func (k *Kept) act(kind string, at time.Time) *Act {
+	return &Act{
+		Kind: kind, Question: k.ID, At: at.UTC(), Who: k.commit("who", k.Who), About: k.commit("about", k.Text), Reason: k.commit("reason", k.Reason),
+	}
+}
