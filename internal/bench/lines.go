@@ -233,8 +233,11 @@ func (res *LinesResult) look(ctx context.Context, p population, room *line.Room,
 			q.Port = 1
 		}
 		began := time.Now()
-		got, holder := room.Look(&q)
+		got, holder, err := room.Look(ctx, &q)
 		took := time.Since(began)
+		if err != nil {
+			return err
+		}
 		if n < lookups {
 			continue
 		}

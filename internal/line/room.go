@@ -1,6 +1,7 @@
 package line
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -9,20 +10,24 @@ import (
 
 // Sessions is what a room asks about one source.
 type Sessions interface {
-	// Each yields the sessions that may have held a port of an address at some time within q, by the source's own clock.
-	// Port 0 is any port, protocol "" any protocol. A session may be yielded twice.
-	Each(a Address, port uint16, proto string, q Span, yield func(Session))
+	// Each yields the sessions that may have held a port of an address at some time within q, by the source's own clock,
+	// and says what the source knows of that. Port 0 is any port, protocol "" any protocol. A session may be yielded
+	// twice. It may wait for somebody else's system, and does so no longer than ctx. An error is one of this node: then
+	// there is no answer, and the same may be asked again. A source that does not answer is no error, but
+	// Knowledge.Silent.
+	Each(ctx context.Context, a Address, port uint16, proto string, q Span, yield func(Session)) (Knowledge, error)
 
 	// Clock is by how many seconds the source's clock may have been off at that time, either way; at least zero.
 	Clock(q Span) int64
-
-	// Known says what the source's log can say of a span: whether a part of it has been deleted, lies in a gap, or is
-	// still to come.
-	Known(q Span) Knowledge
 }
 
-// Knowledge is what a log can say of a span of time.
-type Knowledge struct{ Deleted, Gap, Ahead bool }
+// Knowledge is what a source cannot say of a span of time: whether a part of it has been deleted, lies in a gap of the
+// log, or is still to come, or whether the source did not answer. The zero value is that it knows all.
+type Knowledge struct{ Deleted, Gap, Ahead, Silent bool }
+
+func (k *Knowledge) add(o Knowledge) {
+	*k = Knowledge{k.Deleted || o.Deleted, k.Gap || o.Gap, k.Ahead || o.Ahead, k.Silent || o.Silent}
+}
 
 // Room puts the claims of all sources together. The zero value knows no line.
 type Room struct{ Sources []Sessions }
@@ -33,30 +38,44 @@ const (
 )
 
 // Look says who held what a question names. Holder is that of a unique answer, else zero.
-func (r *Room) Look(s *Selector) (report.LineAnswer, Holder) {
-	v := r.instant(s, s.At.Unix())
-	if !s.Or.IsZero() {
-		v = either(v, r.instant(s, s.Or.Unix()), reasonFold)
+func (r *Room) Look(ctx context.Context, s *Selector) (report.LineAnswer, Holder, error) {
+	v, err := r.instant(ctx, s, s.At.Unix())
+	if err == nil && !s.Or.IsZero() {
+		var or verdict
+		or, err = r.instant(ctx, s, s.Or.Unix())
+		v = either(v, or, reasonFold)
+	}
+	if err != nil {
+		return report.LineAnswer{}, Holder{}, err
 	}
 	a := report.LineAnswer{State: v.state, Reason: v.reason}
 	if v.state == report.LineAmbiguous {
 		a.Count = len(v.holders)
 	}
 	if v.state == report.LineUnique {
-		return a, v.holders[0]
+		return a, v.holders[0], nil
 	}
-	return a, Holder{}
+	return a, Holder{}, nil
 }
 
-func (r *Room) instant(s *Selector, at int64) verdict {
+func (r *Room) instant(ctx context.Context, s *Selector, at int64) (verdict, error) {
 	by := int64(math.Ceil(s.Uncertainty.Seconds()))
 	q := Span{at - by, at + by + 1}
 	a := Address{Addr: s.Addr.Unmap().WithZone("")}
-	claims := r.claims(a, s.Port, s.Proto, q, 0)
-	if s.Proto == "" && byProto(claims) {
-		return either(r.answer(q, r.claims(a, s.Port, "tcp", q, 0), s.Port), r.answer(q, r.claims(a, s.Port, "udp", q, 0), s.Port), reasonProto)
+	var k Knowledge
+	claims, err := r.claims(ctx, a, s.Port, s.Proto, q, 0, &k)
+	if err != nil || s.Proto != "" || !byProto(claims) {
+		return answer(q, claims, s.Port, k), err
 	}
-	return r.answer(q, claims, s.Port)
+	var both [2]verdict
+	for i, proto := range [...]string{"tcp", "udp"} {
+		k = Knowledge{}
+		if claims, err = r.claims(ctx, a, s.Port, proto, q, 0, &k); err != nil {
+			return verdict{}, err
+		}
+		both[i] = answer(q, claims, s.Port, k)
+	}
+	return either(both[0], both[1], reasonProto), nil
 }
 
 // byProto reports whether it matters which protocol is asked about.
@@ -69,7 +88,9 @@ func byProto(claims []claim) bool {
 	return false
 }
 
-func (r *Room) answer(q Span, claims []claim, port uint16) verdict {
+// answer makes a verdict of all claims. A source that did not answer may know of somebody else: until it was heard nobody
+// is named (docs/adr/0022-resolver.md). Several lines are several, whatever it would have said.
+func answer(q Span, claims []claim, port uint16, k Knowledge) verdict {
 	if port == 0 && shared(claims) {
 		v := verdict{state: report.LineAmbiguous, reason: reasonPort}
 		seen := map[Holder]bool{}
@@ -82,33 +103,29 @@ func (r *Room) answer(q Span, claims []claim, port uint16) verdict {
 		return v
 	}
 	v := judge(q, claims)
-	if v.state != report.LineNone {
-		return v
-	}
-	var all Knowledge
-	for _, s := range r.Sources {
-		k := s.Known(q.widened(s.Clock(q)))
-		all.Deleted, all.Gap, all.Ahead = all.Deleted || k.Deleted, all.Gap || k.Gap, all.Ahead || k.Ahead
-	}
 	switch {
-	case all.Deleted:
+	case v.state == report.LineAmbiguous:
+	case k.Silent:
+		return verdict{state: report.LineNone, reason: reasonSilent}
+	case v.state == report.LineUnique:
+	case k.Deleted:
 		return verdict{state: report.LineOutsideRetention, reason: reasonPurged}
 	case v.reason == reasonInside:
-	case all.Ahead:
+	case k.Ahead:
 		v.reason = reasonLater
-	case all.Gap:
+	case k.Gap:
 		v.reason = reasonGap
 	}
 	return v
 }
 
 // claims are those of all sources on an address, in true time. Where it belongs to a NAT, they are those on who had the
-// address behind it, for as long as that had the port.
-func (r *Room) claims(a Address, port uint16, proto string, q Span, depth int) []claim {
+// address behind it, for as long as that had the port. What the sources do not know is added to k.
+func (r *Room) claims(ctx context.Context, a Address, port uint16, proto string, q Span, depth int, k *Knowledge) ([]claim, error) {
 	var found []claim
 	for i, s := range r.Sources {
 		off := s.Clock(q)
-		s.Each(a, port, proto, q.widened(off), func(x Session) {
+		known, err := s.Each(ctx, a, port, proto, q.widened(off), func(x Session) {
 			c := claim{source: i, rng: x.Range, holder: x.Holder, possible: x.Possible.widened(off), certain: x.Certain.widened(-off)}
 			if len(found) > maxClaims {
 				return
@@ -120,6 +137,10 @@ func (r *Room) claims(a Address, port uint16, proto string, q Span, depth int) [
 				found = append(found, c)
 			}
 		})
+		if err != nil {
+			return nil, err
+		}
+		k.add(known)
 	}
 	found = settled(q, found)
 	out := found[:0:0]
@@ -130,7 +151,10 @@ func (r *Room) claims(a Address, port uint16, proto string, q Span, depth int) [
 			continue
 		}
 		part := q.And(c.possible)
-		inside := r.claims(c.holder.Inside, 0, "", part, depth+1)
+		inside, err := r.claims(ctx, c.holder.Inside, 0, "", part, depth+1, k)
+		if err != nil {
+			return nil, err
+		}
 		if !covered(part, inside) || shared(inside) {
 			out = append(out, *c) // for some of the time, or some of its ports, nobody knows whose the inside address was
 		}
@@ -141,7 +165,7 @@ func (r *Room) claims(a Address, port uint16, proto string, q Span, depth int) [
 			out = append(out, in)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // shared reports whether the address has more than one holder at a time, each with some of the ports.

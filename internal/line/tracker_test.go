@@ -1,6 +1,7 @@
 package line_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -104,7 +105,10 @@ type log struct{ *line.Tracker }
 
 func (log) Clock(line.Span) int64 { return 0 }
 
-func (l log) Known(q line.Span) line.Knowledge { return line.Knowledge{Ahead: q.To > l.Mark()} }
+func (l log) Each(_ context.Context, a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) (line.Knowledge, error) {
+	l.Tracker.Each(a, port, proto, q, yield)
+	return line.Knowledge{Ahead: q.To > l.Mark()}, nil
+}
 
 // TestAnswers are cases that can be checked by hand. Lines are a and b, the address is one.
 func TestAnswers(t *testing.T) {
@@ -165,7 +169,10 @@ func TestAnswers(t *testing.T) {
 			}
 			room := line.Room{Sources: []line.Sessions{withDone{log{tr}, done}}}
 			when := at(c.ask)
-			got, holder := room.Look(&line.Selector{Addr: netip.MustParseAddr("198.51.100.7"), Port: 40000, Proto: "tcp", At: time.Unix(when.Earliest, 0), Uncertainty: c.by})
+			got, holder, err := room.Look(t.Context(), &line.Selector{Addr: netip.MustParseAddr("198.51.100.7"), Port: 40000, Proto: "tcp", At: time.Unix(when.Earliest, 0), Uncertainty: c.by})
+			if err != nil {
+				t.Fatal(err)
+			}
 			text := string(got.State)
 			switch got.State {
 			case report.LineUnique:
@@ -187,11 +194,11 @@ type withDone struct {
 	done []line.Session
 }
 
-func (w withDone) Each(a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) {
-	w.log.Each(a, port, proto, q, yield)
+func (w withDone) Each(ctx context.Context, a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) (line.Knowledge, error) {
 	for _, s := range w.done {
 		if s.Range.Prefix.Contains(a.Addr) && s.Possible.Meets(q) {
 			yield(s)
 		}
 	}
+	return w.log.Each(ctx, a, port, proto, q, yield)
 }

@@ -34,6 +34,7 @@ const (
 	reasonFold     = "the time falls into the hour that local time has twice"
 	reasonPurged   = "what was known of that time has been deleted"
 	reasonLater    = "the log does not reach as far yet"
+	reasonSilent   = "a source that knows lines did not answer: who held the address is not known until it does"
 	reasonInside   = "the address behind the NAT is known, but not whose it was"
 )
 
@@ -111,6 +112,14 @@ func disagree(q Span, claims []claim) bool {
 // either joins the verdicts on two questions of which one was meant: it is unique only where both are, with the same
 // holder.
 func either(a, b verdict, reason string) verdict {
+	if len(a.holders)+len(b.holders) == 0 { // what can still be known, first
+		if a.reason == reasonSilent {
+			return a
+		}
+		if b.reason == reasonSilent {
+			return b
+		}
+	}
 	if a.state == b.state && len(a.holders) == len(b.holders) && all(a.holders, b.holders) {
 		return a
 	}

@@ -147,7 +147,10 @@ func TestNeverWrong(t *testing.T) {
 		room := n.room(world)
 		for range asked / worlds {
 			s, ms := world.Ask()
-			got, holder := room.Look(&s)
+			got, holder, err := room.Look(t.Context(), &s)
+			if err != nil {
+				t.Fatal(err)
+			}
 			said[got.State]++
 			if got.State == report.LineUnique {
 				truth := world.Truth(s.Addr, s.Port, ms)
@@ -200,6 +203,15 @@ func nameless(t *testing.T, dir string) {
 	}
 }
 
+func look(t *testing.T, room *line.Room, s *line.Selector) report.LineAnswer {
+	t.Helper()
+	a, _, err := room.Look(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // TestPurge: what is deleted is neither told nor on the disk, and what came after is told as before.
 func TestPurge(t *testing.T) {
 	world := linetest.Simulate(7)
@@ -214,7 +226,7 @@ func TestPurge(t *testing.T) {
 	cut := time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC)
 	for range 4000 {
 		s, _ := world.Ask()
-		was, _ := room.Look(&s)
+		was := look(t, &room, &s)
 		switch at := s.At.Add(-s.Uncertainty - 10*time.Second); {
 		case at.After(cut) && s.Or.IsZero():
 			after = append(after, asked{s, was})
@@ -233,12 +245,12 @@ func TestPurge(t *testing.T) {
 			room = n.room(world)
 		}
 		for _, a := range after {
-			if got, _ := room.Look(&a.s); got != a.was {
+			if got := look(t, &room, &a.s); got != a.was {
 				t.Fatalf("%+v: %+v, was %+v", a.s, got, a.was)
 			}
 		}
 		for _, a := range before {
-			if got, _ := room.Look(&a.s); got.State == report.LineUnique && !world.Fixed.Outside.Contains(a.s.Addr) || got.State == report.LineAmbiguous && a.s.Port != 0 {
+			if got := look(t, &room, &a.s); got.State == report.LineUnique && !world.Fixed.Outside.Contains(a.s.Addr) || got.State == report.LineAmbiguous && a.s.Port != 0 {
 				t.Fatalf("%+v: %+v", a.s, got)
 			}
 		}

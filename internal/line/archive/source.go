@@ -298,23 +298,20 @@ const (
 	prompt     = 2 // seconds that the quickest of many records may take to us
 )
 
-// Known is what the source's log can say of a time; see line.Sessions.
-func (s *Source) Known(q line.Span) line.Knowledge {
+// Each yields who may have held an address, and says what the log can say of that time; see line.Sessions. It waits for
+// nobody.
+func (s *Source) Each(_ context.Context, a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) (line.Knowledge, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := line.Knowledge{Deleted: q.From < s.state.Deleted, Ahead: !s.rules.Standing && q.To > s.tracker.Mark()}
 	for _, g := range s.known.Gaps {
-		k.Gap = k.Gap || g.Meets(q)
+		if g.Meets(q) {
+			k.Gap = true
+			break
+		}
 	}
-	return k
-}
-
-// Each yields who may have held an address; see line.Sessions.
-func (s *Source) Each(a line.Address, port uint16, proto string, q line.Span, yield func(line.Session)) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if q.From < s.state.Deleted {
-		return
+	if k.Deleted {
+		return k, nil
 	}
 	s.tracker.Each(a, port, proto, q, yield)
 	s.ended.each(a, port, proto, q, yield)
@@ -323,6 +320,7 @@ func (s *Source) Each(a line.Address, port uint16, proto string, q line.Span, yi
 			f.Each(a, port, proto, q, yield)
 		}
 	}
+	return k, nil
 }
 
 // Flush writes what has ended into files, and what is open beside them.

@@ -3,6 +3,7 @@
 package fixednat
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -95,10 +96,10 @@ func (n *NAT) At(outside netip.Addr, port uint16) (inside netip.Addr, ok bool) {
 	return address(number(n.Inside.Addr()) + i), true
 }
 
-// Each is line.Sessions.
-func (n *NAT) Each(a line.Address, port uint16, _ string, q line.Span, yield func(line.Session)) {
+// Each is line.Sessions. There is no log, so there is nothing that it does not know.
+func (n *NAT) Each(_ context.Context, a line.Address, port uint16, _ string, q line.Span, yield func(line.Session)) (line.Knowledge, error) {
 	if a.Realm != "" || !n.Outside.Contains(a.Addr) || !n.Valid.Meets(q) {
-		return
+		return line.Knowledge{}, nil
 	}
 	one := func(inside netip.Addr) {
 		_, lo, hi, _ := n.Of(inside)
@@ -112,16 +113,14 @@ func (n *NAT) Each(a line.Address, port uint16, _ string, q line.Span, yield fun
 		if inside, ok := n.At(a.Addr, port); ok {
 			one(inside)
 		}
-		return
+		return line.Knowledge{}, nil
 	}
 	first := (number(a.Addr) - number(n.Outside.Addr())) * n.perAddress()
 	for i := first; i < min(first+n.perAddress(), size(n.Inside)); i++ {
 		one(address(number(n.Inside.Addr()) + i))
 	}
+	return line.Knowledge{}, nil
 }
 
 // Clock is nought: no clock is asked.
 func (n *NAT) Clock(line.Span) int64 { return 0 }
-
-// Known says nothing more: there is no log.
-func (n *NAT) Known(line.Span) line.Knowledge { return line.Knowledge{} }

@@ -44,7 +44,7 @@ func TestInverse(t *testing.T) {
 		// Whoever asks without a port hears of all who share the address, this one among them, and no port twice.
 		var taken [65536]bool
 		found := false
-		n.Each(line.Address{Addr: a}, 0, "", always, func(s line.Session) {
+		_, err := n.Each(t.Context(), line.Address{Addr: a}, 0, "", always, func(s line.Session) {
 			found = found || s.Holder.Inside.Addr == inside
 			for p := int(s.Range.Lo); p <= int(s.Range.Hi); p++ {
 				if taken[p] {
@@ -53,7 +53,7 @@ func TestInverse(t *testing.T) {
 				taken[p] = true
 			}
 		})
-		if !found {
+		if err != nil || !found {
 			t.Fatalf("%v is not among those who share %v", inside, a)
 		}
 	})

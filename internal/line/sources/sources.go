@@ -288,14 +288,13 @@ func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written ti
 // Which says which line held an address. The answer has the line's handle where it is unique. shared says that many lines
 // share the address, so that without a port it names nobody.
 func (l *Lines) Which(ctx context.Context, s *line.Selector, shared bool) (report.LineAnswer, error) {
-	a, holder := l.room.Look(s)
-	if a.State != report.LineUnique {
-		return a, nil
+	a, holder, err := l.room.Look(ctx, s)
+	if err != nil || a.State != report.LineUnique {
+		return a, err
 	}
 	if shared && s.Port == 0 {
 		return report.LineAnswer{State: report.LineAmbiguous, Count: 1, Reason: "many lines share the address: the source port is needed"}, nil
 	}
-	var err error
 	a.Handle, err = l.lines.Handle(ctx, holder.Line)
 	if err == nil && a.Handle == "" {
 		err = errors.New("the database does not have a line that the log names: restore it from a backup")
