@@ -25,6 +25,7 @@ import (
 	"tocsin/internal/line/archive"
 	"tocsin/internal/line/detail"
 	"tocsin/internal/line/dhcpd"
+	"tocsin/internal/line/hold"
 	"tocsin/internal/line/kea"
 	"tocsin/internal/line/nat"
 	"tocsin/internal/line/radius"
@@ -45,6 +46,7 @@ type Needs struct {
 	Dir      string // for files that can be built anew
 	Table    archive.Table
 	Log      Log
+	Holds    hold.Store     // nil: nothing can be held
 	Keys     []archive.Keys // the one in use first
 	Logger   *slog.Logger
 	Registry prometheus.Registerer
@@ -79,7 +81,7 @@ func Open(ctx context.Context, cfg Config, needs Needs) (*Lines, error) {
 	if l.lines, err = archive.OpenLines(ctx, needs.Table, needs.Now, needs.Keys...); err != nil {
 		return nil, err
 	}
-	if err := l.open(ctx); err != nil {
+	if err := errors.Join(l.open(ctx), l.loadHolds(ctx)); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	if needs.Registry != nil {
@@ -164,7 +166,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 	}
 	s := &source{name: name, kind: kind, archive: a, keep: keep, how: how, log: l.needs.Logger}
 	l.sources = append(l.sources, s)
-	l.room.Sources = append(l.room.Sources, a)
+	l.room.Sources = append(l.room.Sources, &witness{Sessions: a, name: name})
 	if len(patterns) == 0 {
 		return nil
 	}
@@ -312,6 +314,9 @@ type Purged struct {
 // Purge deletes what has come to its end: the days of each source before now less its time, and the names of lines of
 // which no source has said anything for as long. Where before is not zero, it goes for all of these sources instead.
 func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
+	if err := l.renewHolds(ctx); err != nil {
+		return nil, fmt.Errorf("find what is held, before which nothing is deleted: %w", err)
+	}
 	var out []Purged
 	longest := time.Duration(0)
 	for _, s := range l.sources {

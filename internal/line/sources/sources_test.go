@@ -21,6 +21,7 @@ import (
 
 	"tocsin/internal/line"
 	"tocsin/internal/line/archive"
+	"tocsin/internal/line/hold"
 	"tocsin/internal/line/linetest"
 	"tocsin/internal/line/sources"
 	"tocsin/internal/report"
@@ -67,6 +68,7 @@ type node struct {
 	cfg   sources.Config
 	reg   *prometheus.Registry
 	lines *sources.Lines
+	holds hold.Store
 	said  strings.Builder // what was logged
 }
 
@@ -90,7 +92,7 @@ func (n *node) open() {
 	n.reg = prometheus.NewRegistry()
 	var err error
 	n.lines, err = sources.Open(n.t.Context(), n.cfg, sources.Needs{
-		Dir: n.dir, Table: &n.table, Log: n.log, Keys: []archive.Keys{{ID: "a", Pseudonym: [32]byte{1}, Seal: [32]byte{2}}},
+		Dir: n.dir, Table: &n.table, Log: n.log, Holds: n.holds, Keys: []archive.Keys{{ID: "a", Pseudonym: [32]byte{1}, Seal: [32]byte{2}}},
 		Logger: slog.New(slog.NewJSONHandler(&n.said, nil)), Registry: n.reg, Now: func() time.Time { return n.now },
 	})
 	if err != nil {
