@@ -6,11 +6,13 @@ package inquiry
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/hold"
 	"tocsin/internal/report"
 )
 
@@ -86,7 +88,7 @@ type Log interface {
 
 // Act is what a person does, as the log has it: nothing personal but what is salted.
 type Act struct {
-	Kind     string    // question, reveal, approval, oversight
+	Kind     string    // question, reveal, approval, oversight, hold
 	Question report.ID // by which the store finds the rest, until its end date
 	At       time.Time
 	Who      [32]byte         // commitment
@@ -100,6 +102,10 @@ type Act struct {
 type Lines interface {
 	// Which says which line held an address; shared that many lines share it, so that it names nobody without a port.
 	Which(ctx context.Context, s *line.Selector, shared bool) (report.LineAnswer, error)
+	// Hold keeps what is known of an address; Lift ends a hold; Holds are those in force.
+	Hold(ctx context.Context, h *hold.Hold) (sessions int, err error)
+	Lift(ctx context.Context, id report.ID) error
+	Holds(ctx context.Context) ([]hold.Hold, error)
 }
 
 // The faults of a person's question.
@@ -182,7 +188,7 @@ func (d *Desk) Decide(ctx context.Context, id report.ID, who string, approve boo
 		return Kept{}, err
 	}
 	act := kept.act("approval", d.Now())
-	act.Who, act.Note = kept.commit("who", who), string(kept.State)
+	act.Who, act.Note = commit(&kept.Salt, "who", who), string(kept.State)
 	if err := d.Log.Record(ctx, act); err != nil {
 		return Kept{}, fmt.Errorf("write the decision into the log: %w", err)
 	}
@@ -193,3 +199,38 @@ func (d *Desk) Decide(ctx context.Context, id report.ID, who string, approve boo
 func (d *Desk) Questions(ctx context.Context) ([]Kept, error) { return d.Store.Questions(ctx) }
 
 var errWho = &report.FieldError{Field: "who", Rule: "say who asks"}
+
+// Hold keeps what is known of an address for a request, and discloses nothing.
+func (d *Desk) Hold(ctx context.Context, h *hold.Hold) (sessions int, err error) {
+	h.At = d.Now().UTC()
+	if err := h.Validate(h.At); err != nil {
+		return 0, err
+	}
+	h.ID = report.NewID(h.At)
+	_, _ = rand.Read(h.Salt[:]) // never fails: crypto/rand ends the program instead
+	if err := d.Log.Record(ctx, holdAct(h, h.Who, "made", h.At)); err != nil {
+		return 0, fmt.Errorf("write the hold into the log: %w", err)
+	}
+	return d.Lines.Hold(ctx, h)
+}
+
+// Lift ends a hold before its time.
+func (d *Desk) Lift(ctx context.Context, id report.ID, who string) error {
+	if who == "" {
+		return errWho
+	}
+	all, err := d.Lines.Holds(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		if all[i].ID != id {
+			continue
+		}
+		if err := d.Log.Record(ctx, holdAct(&all[i], who, "lifted", d.Now())); err != nil {
+			return fmt.Errorf("write into the log that the hold ends: %w", err)
+		}
+		return d.Lines.Lift(ctx, id)
+	}
+	return hold.ErrNoHold
+}

@@ -14,6 +14,7 @@ import (
 	"tocsin/internal/line"
 	"tocsin/internal/line/acct"
 	"tocsin/internal/line/fixednat"
+	"tocsin/internal/line/inquiry"
 	"tocsin/internal/line/lease"
 	"tocsin/internal/report"
 )
@@ -29,6 +30,9 @@ type Config struct {
 	// Uncertainty is by how much the times in reports may be off, either way, up to 24h. An answer is unique only where
 	// one line held the address for all of it.
 	Uncertainty time.Duration `yaml:"uncertainty"`
+
+	// Questions limits what people may ask.
+	Questions inquiry.Config `yaml:"questions"`
 
 	// Tables are CSV files of lines that have their addresses for good.
 	Tables []Table `yaml:"tables"`
@@ -154,7 +158,7 @@ type FixedNAT struct {
 
 // Defaults is the config of a node that was told nothing: half a year, as long as police most often need to ask.
 func Defaults() Config {
-	return Config{Keep: 180 * 24 * time.Hour, Every: time.Minute, Uncertainty: time.Second}
+	return Config{Keep: 180 * 24 * time.Hour, Every: time.Minute, Uncertainty: time.Second, Questions: inquiry.Defaults()}
 }
 
 // Any reports whether there is a source.
@@ -226,6 +230,7 @@ func (c *Config) Validate() error {
 	if c.Uncertainty < 0 || c.Uncertainty > mostUncertainty {
 		v.bad("uncertainty", "give 0s to 24h")
 	}
+	c.Questions.Validate(func(field, rule string) { v.bad("questions."+field, rule) })
 	for i, t := range c.Tables {
 		v.in("tables", i).source(t.Name, t.Keep)
 		v.zone(t.Zone)

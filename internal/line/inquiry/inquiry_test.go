@@ -1,0 +1,209 @@
+package inquiry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tocsin/internal/line"
+	"tocsin/internal/line/hold"
+	"tocsin/internal/line/inquiry"
+	"tocsin/internal/report"
+)
+
+// office is the rest of the node: it notes in which order things happen.
+type office struct {
+	did     []string
+	acts    []inquiry.Act
+	down    bool // the log
+	budget  []inquiry.Kept
+	waiting *inquiry.Kept
+	holds   []hold.Hold
+}
+
+func (o *office) Which(context.Context, *line.Selector, bool) (report.LineAnswer, error) {
+	o.did = append(o.did, "answered")
+	return report.LineAnswer{State: report.LineUnique, Handle: "abcdefghijklmnop"}, nil
+}
+
+func (o *office) Hold(_ context.Context, h *hold.Hold) (int, error) {
+	o.did = append(o.did, "held")
+	o.holds = append(o.holds, *h)
+	return 1, nil
+}
+
+func (o *office) Lift(context.Context, report.ID) error {
+	o.did = append(o.did, "lifted")
+	o.holds = nil
+	return nil
+}
+
+func (o *office) Holds(context.Context) ([]hold.Hold, error) { return o.holds, nil }
+
+func (o *office) Record(_ context.Context, a *inquiry.Act) error {
+	if o.down {
+		return errors.New("the log is down")
+	}
+	o.did = append(o.did, "logged "+a.Kind)
+	o.acts = append(o.acts, *a)
+	return nil
+}
+
+func (o *office) AskQuestion(_ context.Context, q *inquiry.Kept, budget int) (inquiry.Kept, bool, error) {
+	k := *q
+	if len(o.budget) < budget {
+		k.State = inquiry.Counted
+		o.budget = append(o.budget, k)
+		return k, true, nil
+	}
+	if w := o.waiting; w != nil && w.Who == k.Who && w.Text == k.Text {
+		if w.State == inquiry.Approved {
+			o.waiting = nil
+			w.State = inquiry.Answered
+		}
+		return *w, false, nil
+	}
+	k.State = inquiry.Waiting
+	o.waiting = &k
+	return k, true, nil
+}
+
+func (o *office) DecideQuestion(_ context.Context, id report.ID, who string, approve bool, _ time.Time) (inquiry.Kept, error) {
+	switch {
+	case o.waiting == nil || o.waiting.ID != id:
+		return inquiry.Kept{}, inquiry.ErrNoQuestion
+	case o.waiting.Who == who:
+		return inquiry.Kept{}, inquiry.ErrSelf
+	case approve:
+		o.waiting.State = inquiry.Approved
+	default:
+		o.waiting.State = inquiry.Refused
+	}
+	return *o.waiting, nil
+}
+
+func (o *office) Questions(context.Context) ([]inquiry.Kept, error) { return nil, nil }
+
+var noon = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
+
+func desk(budget int) (*inquiry.Desk, *office) {
+	o := &office{}
+	return &inquiry.Desk{Lines: o, Store: o, Log: o, Cfg: inquiry.Config{Daily: budget, Keep: time.Hour}, Now: func() time.Time { return noon }}, o
+}
+
+func which(who, addr string) *inquiry.Question {
+	return &inquiry.Question{Who: who, Reason: "mail 7", Selector: line.Selector{Addr: netip.MustParseAddr(addr), Port: 40112, At: noon.Add(-time.Hour)}}
+}
+
+// TestLoggedFirst: nothing is answered that is not in the log, and the log has nothing that could be guessed.
+func TestLoggedFirst(t *testing.T) {
+	d, o := desk(10)
+	a, err := d.Which(t.Context(), which("ann", "203.0.113.9"))
+	if err != nil || a.State != report.LineUnique {
+		t.Fatal(a, err)
+	}
+	first := o.acts[0]
+	if _, err := d.Which(t.Context(), which("ann", "203.0.113.9")); err != nil {
+		t.Fatal(err)
+	}
+	second := o.acts[1]
+	if first.Who == second.Who || first.About == second.About || first.Reason == second.Reason || first.About == first.Who {
+		t.Error("the same words have the same commitment: they can be guessed")
+	}
+	if text := fmt.Sprintf("%+v", first); strings.Contains(text, "203.0") || strings.Contains(text, "ann") || strings.Contains(text, "abcdef") {
+		t.Errorf("the log has it in words: %s", text)
+	}
+	if first.Answer != report.LineUnique || first.Kind != "question" || first.Question.IsZero() {
+		t.Errorf("%+v", first)
+	}
+	o.down = true
+	if a, err := d.Which(t.Context(), which("ann", "203.0.113.9")); err == nil || a != (report.LineAnswer{}) {
+		t.Errorf("answered without the log: %+v", a)
+	}
+}
+
+// TestBudget: above the budget a second person approves, oversight is told once, and the answer is given once.
+func TestBudget(t *testing.T) {
+	d, o := desk(1)
+	ask := func() error {
+		_, err := d.Which(t.Context(), which("ann", "203.0.113.9"))
+		return err
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	var over *inquiry.BudgetError
+	for range 2 {
+		if err := ask(); !errors.As(err, &over) || !strings.Contains(err.Error(), "tocsin lines approve "+over.ID.String()) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Decide(t.Context(), over.ID, "ann", true); !errors.Is(err, inquiry.ErrSelf) {
+		t.Fatal(err)
+	}
+	if _, err := d.Decide(t.Context(), over.ID, "", true); err == nil {
+		t.Fatal("nobody approved it")
+	}
+	if _, err := d.Decide(t.Context(), over.ID, "ben", true); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(); !errors.As(err, &over) {
+		t.Fatal("answered twice")
+	}
+	want := []string{"answered", "logged question", "logged oversight", "logged approval", "answered", "logged question", "logged oversight"}
+	if !slices.Equal(o.did, want) {
+		t.Errorf("%v\nwant %v", o.did, want)
+	}
+}
+
+// TestWrong: what is wrong with a question is said at once, and nothing is counted.
+func TestWrong(t *testing.T) {
+	d, o := desk(10)
+	for _, q := range []*inquiry.Question{
+		{},
+		{Who: "ann", Selector: line.Selector{Addr: netip.MustParseAddr("192.0.2.1")}},
+		{Who: "ann", Selector: line.Selector{Addr: netip.MustParseAddr("192.0.2.1"), At: noon.Add(time.Hour)}},
+		{Who: "ann", Selector: line.Selector{Addr: netip.MustParseAddr("192.0.2.1"), At: noon, Uncertainty: 48 * time.Hour}},
+		{Who: strings.Repeat("a", 300), Selector: line.Selector{Addr: netip.MustParseAddr("192.0.2.1"), At: noon}},
+	} {
+		var f *report.FieldError
+		if _, err := d.Which(t.Context(), q); !errors.As(err, &f) {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	if len(o.did)+len(o.budget) != 0 {
+		t.Errorf("something was done: %v", o.did)
+	}
+}
+
+// TestHold: a hold is in the log before it is made, and before it ends.
+func TestHold(t *testing.T) {
+	d, o := desk(0)
+	h := &hold.Hold{
+		Request: "REQ-1", Who: "ann", Addr: netip.MustParseAddr("203.0.113.9"), From: noon.Add(-2 * time.Hour), To: noon.Add(-time.Hour), Until: noon.AddDate(0, 1, 0),
+	}
+	if _, err := d.Hold(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Lift(t.Context(), h.ID, "ben"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Lift(t.Context(), h.ID, "ben"); !errors.Is(err, hold.ErrNoHold) {
+		t.Error(err)
+	}
+	if want := []string{"logged hold", "held", "logged hold", "lifted"}; !slices.Equal(o.did, want) {
+		t.Errorf("%v, want %v", o.did, want)
+	}
+	o.down = true
+	if _, err := d.Hold(t.Context(), h); err == nil || len(o.did) != 4 {
+		t.Error("held without the log")
+	}
+}
