@@ -53,6 +53,7 @@ var wires = []struct {
 		[]string{"net/http", "github.com/danielgtaylor/huma"},
 		[]string{"api", "console", "app", "intake/http", "intake/fetch", "partner"},
 	},
+	{[]string{"github.com/transparency-dev", "k8s.io/klog"}, []string{"evidence"}},
 	{[]string{"github.com/osrg/gobgp"}, []string{"shield/bgp"}},
 	{[]string{"github.com/spf13/cobra", "github.com/vbauerster/mpb"}, []string{"cmd"}},
 }
@@ -285,6 +286,8 @@ func TestArrowsCanFail(t *testing.T) {
 		{"internal/console/a.go", "database/sql", "only store"},
 		{"internal/stream/a.go", "github.com/nats-io/nats.go/jetstream", ""},
 		{"internal/app/a.go", "github.com/nats-io/nats.go", "only stream"},
+		{"internal/evidence/a.go", "github.com/transparency-dev/tessera", ""},
+		{"internal/app/a.go", "github.com/transparency-dev/tessera", "only evidence"},
 		{"internal/app/a.go", "tocsin/internal/store", ""},
 		{"internal/app/a.go", "tocsin/internal/demo", "above"},
 		{"internal/bench/a.go", "tocsin/internal/demo", "one column"},
