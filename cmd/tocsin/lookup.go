@@ -5,58 +5,69 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"tocsin/internal/api"
 	"tocsin/internal/app"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
 )
 
-// lookupAnswer is what `tocsin lookup --json` prints.
-type lookupAnswer struct {
-	Addr    string       `json:"addr"`
-	Party   report.Party `json:"party"`
-	Prefix  string       `json:"prefix,omitempty"`
-	ASN     uint32       `json:"asn,omitempty"`
-	Org     string       `json:"org,omitempty"`
-	CC      string       `json:"cc,omitempty"`
-	Abuse   string       `json:"abuse,omitempty"`
-	Partner string       `json:"partner,omitempty"`
-	CGNAT   bool         `json:"cgnat,omitempty"`
-	Note    string       `json:"note,omitempty"`
+// lookupQuestion is what the flags say, as the API takes it.
+type lookupQuestion struct {
+	Addr        string `json:"addr"`
+	Port        uint16 `json:"port,omitempty"`
+	Proto       string `json:"proto,omitempty"`
+	At          string `json:"at,omitempty"`
+	Zone        string `json:"zone,omitempty"`
+	Uncertainty string `json:"uncertainty,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Document    string `json:"document,omitempty"`
 }
 
 func newLookup() *cobra.Command {
 	var asJSON bool
-	var port uint16
-	var at string
+	var q lookupQuestion
 	cmd := &cobra.Command{
 		Use:   "lookup [--data DIR] [--port N] [--at TIME] [--json] ADDR",
-		Short: "Say whose an address is",
+		Short: "Say whose an address is, and which line held it",
 		Long: `Lookup says whose an address is, by the config and the address tables of the data directory, read anew: the party that
 an incident about it would have, the prefix, the network, and who takes abuse reports. It takes one address, and works
-beside a running node. It never guesses: what no table knows is "unknown".`,
-		Example: "  tocsin lookup 198.51.100.7\n  tocsin lookup --port 40312 --at 2026-03-01T02:10:00Z --json 203.0.113.5",
+beside a running node. It never guesses: what no table knows is "unknown".
+
+With --at, and where a source of line sessions is configured, it also says which subscriber line held one of our own
+addresses then: unique, ambiguous with the number of lines that it could be, none, or outside-retention. Lines are known
+by their random handle. Such a question is counted against the budget of the day (lines.questions.daily) and written into
+the evidence log before it is answered.`,
+		Example: "  tocsin lookup 198.51.100.7\n  tocsin lookup --port 40312 --at 2026-03-01T02:10:00Z --json 203.0.113.5\n  tocsin lookup --at '2026-10-25 02:30:00' --zone Europe/London --reason 'mail of 26 October' 203.0.113.5",
 		Args:    exactlyOne("one address, no lookup takes more than one"),
 	}
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	cmd.Flags().Uint16Var(&port, "port", 0, "source port, for an address that many lines share")
-	cmd.Flags().StringVar(&at, "at", "", "when, with its zone: 2026-03-01T02:10:00Z")
+	cmd.Flags().Uint16Var(&q.Port, "port", 0, "source port, for an address that many lines share")
+	cmd.Flags().StringVar(&q.Proto, "proto", "", "tcp or udp, where it is known")
+	cmd.Flags().StringVar(&q.At, "at", "", "when, with its zone: 2026-03-01T02:10:00Z")
+	cmd.Flags().StringVar(&q.Zone, "zone", "", "`zone` of a time without one: Europe/London")
+	cmd.Flags().StringVar(&q.Uncertainty, "uncertainty", "", "`duration` by which the time may be off, either way (default lines.uncertainty)")
+	cmd.Flags().StringVar(&q.Reason, "reason", "", "why you ask, in a `sentence` for whoever asks later")
+	cmd.Flags().StringVar(&q.Document, "document", "", "`name` of what the address is taken from")
+	by := byFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		addr, err := report.ParseAddr(args[0])
 		if err != nil {
 			return wrongUse("%w", err)
 		}
-		if at != "" {
-			if _, err := time.Parse(time.RFC3339, at); err != nil {
-				return wrongUse("--at %q is no time with its zone: write 2026-03-01T02:10:00Z", at)
+		q.Addr = addr.String()
+		if q.At != "" && q.Zone == "" {
+			if _, err := time.Parse(time.RFC3339, q.At); err != nil {
+				return wrongUse("--at %q is no time with its zone: write 2026-03-01T02:10:00Z", q.At)
 			}
 		}
-		if cmd.Flags().Changed("port") && port == 0 {
+		if cmd.Flags().Changed("port") && q.Port == 0 {
 			return wrongUse("--port cannot be 0: %s", wanted(cmd.Flag("port")))
 		}
 		if !app.Begun(*data) {
@@ -71,19 +82,23 @@ beside a running node. It never guesses: what no table knows is "unknown".`,
 			return cannot(fmt.Errorf("read address tables: %w", err))
 		}
 		h := nets.Lookup(addr)
-		ans := lookupAnswer{
-			Addr: addr.String(), Party: h.Party(0), ASN: h.ASN, Org: h.Org, CC: h.CC, Abuse: h.Abuse, Partner: h.Partner, CGNAT: h.CGNAT,
-		}
-		if h.Prefix.IsValid() {
-			ans.Prefix = h.Prefix.String()
-		}
+		ans := api.LookupOf(addr, &h)
 		switch {
-		case h.CGNAT && port == 0:
+		case h.Own && cfg.Lines.Any() && q.At != "": // only the node may ask, and logs it
+			node, err := openLocal(cmd, *data, *by)
+			if err != nil {
+				return err
+			}
+			ans = api.Lookup{}
+			if err := node.close(node.call(cmd.Context(), http.MethodPost, "/lookup", &q, &ans)); err != nil {
+				return err
+			}
+		case h.CGNAT && q.Port == 0:
 			ans.Note = "many lines share this address: without a source port and a time it names nobody"
+		case h.Own && cfg.Lines.Any():
+			ans.Note = "to know which line held it, say when: --at 2026-03-01T02:10:00Z"
 		case h.Own:
 			ans.Note = "no source of line sessions is configured, so the line is not known"
-		case ans.Party == report.PartyUnknown:
-			ans.Note = "no address table knows it: add one under network.tables in tocsin.yaml"
 		}
 		if asJSON {
 			err = json.NewEncoder(cmd.OutOrStdout()).Encode(ans)
@@ -98,7 +113,7 @@ beside a running node. It never guesses: what no table knows is "unknown".`,
 	return cmd
 }
 
-func printLookup(w io.Writer, a *lookupAnswer) {
+func printLookup(w io.Writer, a *api.Lookup) {
 	line := func(name, v string) {
 		if v != "" {
 			fmt.Fprintf(w, "%-8s %s\n", name, v)
@@ -114,5 +129,22 @@ func printLookup(w io.Writer, a *lookupAnswer) {
 	}
 	line("country", a.CC)
 	line("abuse", a.Abuse)
+	if a.Line != nil {
+		line("line", lineWords(a.Line))
+	}
 	line("note", a.Note)
+}
+
+// lineWords is which line it was, for a person.
+func lineWords(a *api.LineAnswer) string {
+	switch a.State {
+	case report.LineUnique:
+		return "unique: " + a.Handle
+	case report.LineAmbiguous:
+		if a.Count == 1 {
+			return "ambiguous, 1 line or nobody: " + a.Reason
+		}
+		return fmt.Sprintf("ambiguous, %s: %s", counted(int64(a.Count), "line"), a.Reason)
+	}
+	return fmt.Sprintf("%s: %s", a.State, a.Reason)
 }

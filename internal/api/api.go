@@ -19,6 +19,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tocsin/internal/desk"
+	"tocsin/internal/line/hold"
+	"tocsin/internal/line/inquiry"
 	"tocsin/internal/report"
 )
 
@@ -68,12 +70,14 @@ type Rooms struct {
 	Acts     Acts
 	Blocks   Blocks
 	Networks Networks
+	Lines    Lines
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
 type API struct {
 	rooms   Rooms
 	tokens  []token
+	enter   func(huma.Context, func(huma.Context)) // lets people in
 	answers *answers
 	log     *slog.Logger
 	huma    huma.API
@@ -87,9 +91,10 @@ type token struct {
 	sum  [sha256.Size]byte
 }
 
-// New makes the handler. cfg is valid and names one token at least.
+// New makes the handler for people with tokens. cfg is valid and names one token at least.
 func New(cfg Config, version string, rooms Rooms, log *slog.Logger) (http.Handler, error) {
 	a := &API{rooms: rooms, log: log}
+	a.enter = a.admit
 	for _, t := range cfg.Tokens {
 		sum, err := hex.DecodeString(t.SHA256)
 		if err != nil || len(sum) != sha256.Size {
@@ -97,12 +102,23 @@ func New(cfg Config, version string, rooms Rooms, log *slog.Logger) (http.Handle
 		}
 		a.tokens = append(a.tokens, token{t.Name, [sha256.Size]byte(sum)})
 	}
+	return a.handler(version)
+}
+
+// NewLocal makes the handler for whoever has been let in already, by the permissions of the data directory. WithCaller
+// says who that is.
+func NewLocal(version string, rooms Rooms, log *slog.Logger) (http.Handler, error) {
+	a := &API{rooms: rooms, log: log, enter: func(ctx huma.Context, next func(huma.Context)) { next(ctx) }}
+	return a.handler(version)
+}
+
+func (a *API) handler(version string) (http.Handler, error) {
 	var err error
 	if a.answers, err = newAnswers(); err != nil {
 		return nil, err
 	}
 	c := huma.DefaultConfig("Tocsin", version)
-	c.Info.Description = "What people at the abuse desk do with mails that are in no format. See docs/waiting.md."
+	c.Info.Description = "What people at the abuse desk do: with mails that are in no format (docs/waiting.md), and ask of lines (docs/lookup.md)."
 	c.OpenAPIPath = Prefix + "/openapi"
 	c.DocsPath, c.SchemasPath = "", "" // the page of docs would load a program from elsewhere
 	c.CreateHooks = nil                // no links to schemas in the answers
@@ -112,8 +128,9 @@ func New(cfg Config, version string, rooms Rooms, log *slog.Logger) (http.Handle
 	c.Security = []map[string][]string{{"token": {}}}
 	mux := http.NewServeMux()
 	a.huma = humago.New(mux, c)
-	a.huma.UseMiddleware(a.admit)
+	a.huma.UseMiddleware(a.enter)
 	a.register()
+	a.registerLines()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)
@@ -127,6 +144,14 @@ func New(cfg Config, version string, rooms Rooms, log *slog.Logger) (http.Handle
 }
 
 type callerKey struct{}
+
+// WithCaller says who makes a request of NewLocal's handler.
+func WithCaller(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, callerKey{}, name)
+}
+
+// Caller is who makes a request, as WithCaller said.
+func Caller(ctx context.Context) string { return who(ctx) }
 
 // who is the name of the token that the request carries.
 func who(ctx context.Context) string {
@@ -173,6 +198,15 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return huma.Error409Conflict("this report does not wait for a person: somebody has dealt with it, or it is being read again; look at it anew")
 	case errors.Is(err, desk.ErrNoOriginal):
 		return huma.Error410Gone("the original is past its end date (retention.originals) and was deleted")
+	case errors.Is(err, inquiry.ErrNoQuestion), errors.Is(err, hold.ErrNoHold):
+		return huma.Error404NotFound(innermost(err).Error())
+	case errors.Is(err, inquiry.ErrDecided):
+		return huma.Error409Conflict(inquiry.ErrDecided.Error())
+	case errors.Is(err, inquiry.ErrSelf):
+		return huma.Error403Forbidden(inquiry.ErrSelf.Error())
+	}
+	if over, ok := errors.AsType[*inquiry.BudgetError](err); ok {
+		return huma.Error429TooManyRequests(over.Error(), &huma.ErrorDetail{Location: "question", Message: "waits for a second person", Value: over.ID.String()})
 	}
 	if all := faults(err); len(all) > 0 {
 		details := make([]error, len(all))
@@ -183,6 +217,17 @@ func (a *API) problem(ctx context.Context, err error) error {
 	}
 	a.log.ErrorContext(ctx, "a request of a person failed", "by", who(ctx), "error", err)
 	return huma.Error500InternalServerError("something went wrong here: try again later")
+}
+
+// innermost is what an error was before anybody said what they were doing.
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // faults finds every fault that the caller can mend.

@@ -18,9 +18,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tocsin/internal/desk"
+	"tocsin/internal/evidence"
 	"tocsin/internal/formats"
 	"tocsin/internal/intake"
 	"tocsin/internal/keys"
+	"tocsin/internal/line/inquiry"
 	"tocsin/internal/line/sources"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
@@ -41,6 +43,8 @@ type App struct {
 	formats  formats.Tables
 	desk     *desk.Desk
 	lines    *sources.Lines // nil where nothing knows lines
+	inquiry  *inquiry.Desk  // questions of people about lines
+	evidence *evidence.Log
 	channels channels
 	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
@@ -93,6 +97,9 @@ func (a *App) build(ctx context.Context) error {
 		Networks: func() desk.Networks { return a.networks.Cursor() },
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
+	if err := a.openEvidence(ctx); err != nil {
+		return err
+	}
 	if err := a.openLines(ctx); err != nil {
 		return err
 	}
@@ -114,6 +121,9 @@ func (a *App) Close() error {
 	}
 	if a.lines != nil {
 		errs = append(errs, a.lines.Close())
+	}
+	if a.evidence != nil {
+		errs = append(errs, a.evidence.Close())
 	}
 	if a.stream != nil {
 		errs = append(errs, a.stream.Close())
@@ -143,6 +153,7 @@ func (a *App) Run(ctx context.Context) error {
 			g.Go(func() error { return a.stream.Work(ctx, a.work) })
 		}
 		g.Go(func() error { return a.networks.Run(ctx) })
+		g.Go(func() error { return a.serveLocal(ctx) })
 		g.Go(func() error { return a.every(ctx, a.cfg.Incident.Sweep, "sweep", a.Sweep) })
 		g.Go(func() error { return a.every(ctx, a.cfg.Retention.Every, "retention", a.Expire) })
 		if a.lines != nil {

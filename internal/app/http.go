@@ -77,10 +77,15 @@ func (a *App) openAPI() error {
 	if len(a.cfg.API.Tokens) == 0 {
 		return nil
 	}
-	w := a.Waiting()
 	var err error
-	a.api, err = api.New(a.cfg.API, "1", api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w}, a.log)
+	a.api, err = api.New(a.cfg.API, "1", a.rooms(), a.log)
 	return err
+}
+
+// rooms is what the API works with.
+func (a *App) rooms() api.Rooms {
+	w := a.Waiting()
+	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries()}
 }
 
 // healthz says that the process lives. A supervisor restarts a node that does not answer.

@@ -8,6 +8,7 @@ import (
 
 	"tocsin/internal/keys"
 	"tocsin/internal/line/archive"
+	"tocsin/internal/line/inquiry"
 	"tocsin/internal/line/sources"
 	"tocsin/internal/stream"
 )
@@ -22,11 +23,12 @@ func (a *App) openLines(ctx context.Context) error {
 		return err
 	}
 	a.lines, err = sources.Open(ctx, a.cfg.Lines, sources.Needs{
-		Dir: a.data.Sub("lines"), Table: a.store, Log: LineLog{a.stream}, Keys: secrets, Logger: a.log, Registry: a.metrics, Now: a.now,
+		Dir: a.data.Sub("lines"), Table: a.store, Log: LineLog{a.stream}, Holds: a.store, Keys: secrets, Logger: a.log, Registry: a.metrics, Now: a.now,
 	})
 	if err != nil {
 		return fmt.Errorf("open the lines: %w", err)
 	}
+	a.inquiry = &inquiry.Desk{Lines: a.lines, Store: a.store, Log: acts{a}, Cfg: a.cfg.Lines.Questions, Now: a.now}
 	a.desk.Lines, a.desk.Uncertainty = a.lines, a.cfg.Lines.Uncertainty
 	return nil
 }

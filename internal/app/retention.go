@@ -86,23 +86,16 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if a.lines != nil {
-		if err := a.purgeLines(ctx, now); err != nil {
+		if _, err := a.PurgeLines(ctx, time.Time{}); err != nil {
 			return err
 		}
+	}
+	if _, err := a.store.DeleteQuestions(ctx, now.Add(-a.cfg.Lines.Questions.Keep), now); err != nil {
+		return err
 	}
 	if originals > 0 || incidents > 0 || reports > 0 {
 		a.log.Info("deleted what had come to its end", "originals", originals, "original_bytes", size,
 			"incidents", incidents, "reports", reports)
 	}
 	return nil
-}
-
-// purgeLines deletes the days of sessions that have come to their end.
-func (a *App) purgeLines(ctx context.Context, now time.Time) error {
-	gone, err := a.lines.Purge(ctx, time.Time{})
-	for _, p := range gone {
-		a.log.Info("deleted sessions that had come to their end", "source", p.Source, "before", p.Before, "sessions", p.Sessions)
-		err = errors.Join(err, a.store.NoteDeletion(ctx, "line sessions", now, now, int64(p.Sessions)))
-	}
-	return err
 }

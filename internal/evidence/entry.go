@@ -24,6 +24,7 @@ var kinds = []struct {
 }{
 	{"chunk", "work by the machine: one entry for a chunk of a report, with the hash of its verdicts"},
 	{"question", "a person asked which line held an address"},
+	{"approval", "a second person decided on another's question"},
 	{"reveal", "a person was shown who a line belongs to"},
 	{"notice", "something was said to somebody"},
 	{"measure", "a block was put up, changed or taken down"},

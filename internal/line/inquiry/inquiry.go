@@ -95,7 +95,7 @@ type Act struct {
 	About    [32]byte         // commitment: what was asked about
 	Reason   [32]byte         // commitment
 	Answer   report.LineState // that is about to be shown; empty where there is none
-	Note     string           // one of our own words, never a person's
+	Note     string           // one of our own words: above-budget, approved, refused, made, lifted
 }
 
 // Lines answers.
@@ -170,7 +170,7 @@ func (d *Desk) ask(ctx context.Context, q *Question) (Kept, error) {
 	}
 	if fresh {
 		act := kept.act("oversight", d.Now())
-		act.Note = "a question above the day's budget waits for a second person"
+		act.Note = "above-budget"
 		if err := d.Log.Record(ctx, act); err != nil {
 			return Kept{}, fmt.Errorf("tell oversight: %w", err)
 		}

@@ -314,6 +314,11 @@ type Purged struct {
 // Purge deletes what has come to its end: the days of each source before now less its time, and the names of lines of
 // which no source has said anything for as long. Where before is not zero, it goes for all of these sources instead.
 func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
+	for _, n := range names {
+		if l.named(n) == nil {
+			return nil, &report.FieldError{Field: "sources", Rule: fmt.Sprintf("no source has the name %q: tocsin lines sources lists them", n)}
+		}
+	}
 	if err := l.renewHolds(ctx); err != nil {
 		return nil, fmt.Errorf("find what is held, before which nothing is deleted: %w", err)
 	}

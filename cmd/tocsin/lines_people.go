@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tocsin/internal/api"
+	"tocsin/internal/line/inquiry"
+	"tocsin/internal/report"
+)
+
+func newLinesQuestions() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "questions [--data DIR] [--json]",
+		Short: "List questions above the day's budget, which wait for a second person",
+		Args:  noArgs,
+	}
+	data := dataFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		node, err := openLocal(cmd, *data, "")
+		if err != nil {
+			return err
+		}
+		var all struct {
+			Items []api.QuestionEntry `json:"items"`
+		}
+		if err := node.close(node.call(cmd.Context(), http.MethodGet, "/questions", nil, &all)); err != nil {
+			return err
+		}
+		if asJSON {
+			return encodeAll(cmd.OutOrStdout(), all.Items)
+		}
+		if len(all.Items) == 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "no question waits")
+			return nil
+		}
+		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "ASKED\tWHO\tREASON\tABOUT\tID")
+		for i := range all.Items {
+			q := &all.Items[i]
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", q.At.UTC().Format("2006-01-02 15:04"), report.Printable(q.Who), report.Printable(q.Reason), q.About, q.ID)
+		}
+		return t.Flush()
+	}
+	return cmd
+}
+
+func newLinesDecide(verb, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   verb + " [--data DIR] [--by NAME] ID",
+		Short: short,
+		Args:  exactlyOne("one question: tocsin lines questions lists those that wait"),
+	}
+	data := dataFlag(cmd)
+	by := byFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		node, err := openLocal(cmd, *data, *by)
+		if err != nil {
+			return err
+		}
+		var q api.QuestionEntry
+		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/questions/"+url.PathEscape(args[0])+"/"+verb, nil, &q)); err != nil {
+			return err
+		}
+		word := string(q.State)
+		if q.State == inquiry.Approved {
+			word += ": " + report.Printable(q.Who) + " may ask the same once more"
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), word)
+		return nil
+	}
+	return cmd
+}
+
+func newLinesHold() *cobra.Command {
+	var h struct {
+		Request string `json:"request"`
+		Addr    string `json:"addr"`
+		Port    uint16 `json:"port,omitempty"`
+		Proto   string `json:"proto,omitempty"`
+		From    string `json:"from"`
+		To      string `json:"to"`
+		Until   string `json:"until"`
+	}
+	cmd := &cobra.Command{
+		Use:   "hold [--data DIR] --request ID --from TIME --to TIME --until TIME [--port N] [--proto P] [--by NAME] ADDR",
+		Short: "Keep what a request names beyond its end date; it discloses nothing",
+		Args:  exactlyOne("one address: there is no hold on more"),
+	}
+	data := dataFlag(cmd)
+	by := byFlag(cmd)
+	cmd.Flags().StringVar(&h.Request, "request", "", "`id` of the request that asks for it")
+	cmd.Flags().Uint16Var(&h.Port, "port", 0, "only this port")
+	cmd.Flags().StringVar(&h.Proto, "proto", "", "only this protocol, tcp or udp")
+	cmd.Flags().StringVar(&h.From, "from", "", "from when, with the zone: `2026-03-01T02:00:00Z`")
+	cmd.Flags().StringVar(&h.To, "to", "", "to when, with the zone: `2026-03-01T04:00:00Z`")
+	cmd.Flags().StringVar(&h.Until, "until", "", "ends by itself then: `2026-06-01T00:00:00Z`")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		h.Addr = args[0]
+		for name, value := range map[string]string{"from": h.From, "to": h.To, "until": h.Until} {
+			if _, err := time.Parse(time.RFC3339, value); err != nil {
+				return wrongUse("--%s %q is no time with its zone: write 2026-03-01T02:00:00Z", name, value)
+			}
+		}
+		node, err := openLocal(cmd, *data, *by)
+		if err != nil {
+			return err
+		}
+		var out api.HoldEntry
+		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/holds", &h, &out)); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s held until %s: %s\n", counted(int64(out.Sessions), "session"), out.Until.UTC().Format(time.DateOnly), out.ID)
+		return nil
+	}
+	return cmd
+}
+
+func newLinesHolds() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{Use: "holds [--data DIR] [--json]", Short: "List the holds in force", Args: noArgs}
+	data := dataFlag(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		node, err := openLocal(cmd, *data, "")
+		if err != nil {
+			return err
+		}
+		var all struct {
+			Items []api.HoldEntry `json:"items"`
+		}
+		if err := node.close(node.call(cmd.Context(), http.MethodGet, "/holds", nil, &all)); err != nil {
+			return err
+		}
+		if asJSON {
+			return encodeAll(cmd.OutOrStdout(), all.Items)
+		}
+		if len(all.Items) == 0 {
+			fmt.Fprintln(cmd.OutOrStdout(), "nothing is held")
+			return nil
+		}
+		t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "REQUEST\tFROM\tTO\tUNTIL\tSESSIONS\tMADE BY\tID")
+		for i := range all.Items {
+			h := &all.Items[i]
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", report.Printable(h.Request), h.From.UTC().Format("2006-01-02 15:04"), h.To.UTC().Format("2006-01-02 15:04"),
+				h.Until.UTC().Format(time.DateOnly), h.Sessions, report.Printable(h.Who), h.ID)
+		}
+		return t.Flush()
+	}
+	return cmd
+}
+
+func newLinesLift() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lift [--data DIR] [--by NAME] ID",
+		Short: "End a hold: what only it kept is deleted",
+		Args:  exactlyOne("one hold: tocsin lines holds lists them"),
+	}
+	data := dataFlag(cmd)
+	by := byFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		node, err := openLocal(cmd, *data, *by)
+		if err != nil {
+			return err
+		}
+		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/holds/"+url.PathEscape(args[0])+"/lift", nil, nil)); err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), "lifted")
+		return nil
+	}
+	return cmd
+}

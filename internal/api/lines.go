@@ -1,0 +1,370 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"tocsin/internal/line"
+	"tocsin/internal/line/hold"
+	"tocsin/internal/line/inquiry"
+	"tocsin/internal/line/sources"
+	"tocsin/internal/report"
+)
+
+// Lookup is whose an address is, and which line it was.
+type Lookup struct {
+	Addr    string       `json:"addr"`
+	Party   report.Party `json:"party"`
+	Prefix  string       `json:"prefix,omitempty"`
+	ASN     uint32       `json:"asn,omitempty"`
+	Org     string       `json:"org,omitempty"`
+	CC      string       `json:"cc,omitempty"`
+	Abuse   string       `json:"abuse,omitempty"`
+	Partner string       `json:"partner,omitempty"`
+	CGNAT   bool         `json:"cgnat,omitempty"`
+	Line    *LineAnswer  `json:"line,omitempty" doc:"missing where nobody was asked: the address is not ours, no source knows lines, or no time was given"`
+	Note    string       `json:"note,omitempty"`
+}
+
+// LineAnswer is which line held an address, port and protocol at an instant.
+type LineAnswer struct {
+	State  report.LineState `json:"state" enum:"unique,ambiguous,none,outside-retention"`
+	Handle string           `json:"handle,omitempty" doc:"the line's random handle, as in an incident's party"`
+	Count  int              `json:"count,omitempty" doc:"lines that it could be, where it is ambiguous"`
+	Reason string           `json:"reason,omitempty" doc:"why it is not unique"`
+}
+
+// LookupOf says whose an address is, by what the tables say of it.
+func LookupOf(addr netip.Addr, h *report.Holder) Lookup {
+	l := Lookup{
+		Addr: addr.String(), Party: h.Party(0), ASN: h.ASN, Org: h.Org, CC: h.CC, Abuse: h.Abuse, Partner: h.Partner, CGNAT: h.CGNAT,
+	}
+	if h.Prefix.IsValid() {
+		l.Prefix = h.Prefix.String()
+	}
+	if l.Party == report.PartyUnknown {
+		l.Note = "no address table knows it: add one under network.tables in tocsin.yaml"
+	}
+	return l
+}
+
+// Lines are the questions of people about lines. Each is in the evidence log before it is answered.
+type Lines interface {
+	// Look says whose an address is and, where it is ours, q says when and something knows lines, which line held it.
+	// asked is false where nobody was asked for a line. An *inquiry.BudgetError says that it waits for a second person.
+	Look(ctx context.Context, q *inquiry.Question) (h report.Holder, a report.LineAnswer, asked bool, err error)
+	// Questions are those that wait for a second person.
+	Questions(ctx context.Context) ([]inquiry.Kept, error)
+	// Decide is that person's word.
+	Decide(ctx context.Context, id report.ID, who string, approve bool) (inquiry.Kept, error)
+	// Status says how each source is.
+	Status() []sources.Status
+	// Purge deletes sessions before a moment, of these sources or of all; those past their end date where it is zero.
+	Purge(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error)
+	// Hold, Lift and Holds keep what a request names.
+	Hold(ctx context.Context, h *hold.Hold) (sessions int, err error)
+	Lift(ctx context.Context, id report.ID, who string) error
+	Holds(ctx context.Context) ([]hold.Hold, error)
+}
+
+func (a *API) registerLines() {
+	add := func(id, method, path, summary string, errs ...int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: Prefix + path, Summary: summary, Errors: append([]int{401, 422}, errs...)}
+	}
+	huma.Register(a.huma, add("lookup", http.MethodPost, "/lookup", "Whose an address is, and which line held it", 429), a.lookup)
+	huma.Register(a.huma, add("list-questions", http.MethodGet, "/questions", "Questions above the day's budget, which wait for a second person"), a.questions)
+	huma.Register(a.huma, add("approve-question", http.MethodPost, "/questions/{id}/approve", "Approve another person's question", 403, 404, 409), a.decide(true))
+	huma.Register(a.huma, add("refuse-question", http.MethodPost, "/questions/{id}/refuse", "Refuse another person's question", 403, 404, 409), a.decide(false))
+	huma.Register(a.huma, add("list-line-sources", http.MethodGet, "/lines/sources", "What knows lines, and how it is"), a.lineSources)
+	huma.Register(a.huma, add("purge-lines", http.MethodPost, "/lines/purge", "Delete line sessions that have come to their end, or all before a day"), a.purgeLines)
+	huma.Register(a.huma, add("hold", http.MethodPost, "/holds", "Keep what a request names beyond its end date; it discloses nothing"), a.hold)
+	huma.Register(a.huma, add("list-holds", http.MethodGet, "/holds", "The holds in force"), a.holds)
+	huma.Register(a.huma, add("lift-hold", http.MethodPost, "/holds/{id}/lift", "End a hold", 404), a.lift)
+}
+
+// lookupInput has the address in its body, because paths stand in the logs of proxies.
+type lookupInput struct {
+	Body struct {
+		Addr        string `json:"addr" doc:"one address: no lookup takes more"`
+		Port        uint16 `json:"port,omitempty" maximum:"65535" doc:"its source port, for an address that many lines share"`
+		Proto       string `json:"proto,omitempty" doc:"tcp, udp or another"`
+		At          string `json:"at,omitempty" doc:"when, with its zone: 2026-03-01T02:10:00Z; without it nobody is asked for the line. With a zone of its own: 2026-03-01T02:10:00"`
+		Zone        string `json:"zone,omitempty" doc:"of a time without one: Europe/London"`
+		Uncertainty string `json:"uncertainty,omitempty" doc:"by which the time may be off, either way: 2s; left out, lines.uncertainty"`
+		Reason      string `json:"reason,omitempty" doc:"why you ask"`
+		Document    string `json:"document,omitempty" doc:"what the address is taken from"`
+	}
+}
+
+type lookupOutput struct{ Body Lookup }
+
+func (a *API) lookup(ctx context.Context, in *lookupInput) (*lookupOutput, error) {
+	q, err := in.question()
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	q.Who = who(ctx)
+	h, ans, asked, err := a.rooms.Lines.Look(ctx, q)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &lookupOutput{Body: LookupOf(q.Selector.Addr, &h)}
+	l := &out.Body
+	switch {
+	case asked:
+		l.Line = &LineAnswer{State: ans.State, Handle: ans.Handle, Count: ans.Count, Reason: ans.Reason}
+		if ans.State == report.LineUnique {
+			l.Party = report.PartyLine(ans.Handle)
+		}
+	case h.Own && h.CGNAT && q.Selector.Port == 0:
+		l.Note = "many lines share this address: without a source port and a time it names nobody"
+	case h.Own && q.Selector.At.IsZero():
+		l.Note = "to know which line held it, say when"
+	case h.Own:
+		l.Note = "no source of line sessions is configured, so the line is not known"
+	}
+	return out, nil
+}
+
+// question reads the values; the error joins a *report.FieldError for each that cannot be read.
+func (in *lookupInput) question() (*inquiry.Question, error) {
+	b := &in.Body
+	q := &inquiry.Question{Reason: b.Reason}
+	s := &q.Selector
+	s.Port, s.Proto, s.Document = b.Port, strings.ToLower(strings.TrimSpace(b.Proto)), b.Document
+	var errs []error
+	bad := func(field, rule string) { errs = append(errs, &report.FieldError{Field: field, Rule: rule}) }
+	var err error
+	if s.Addr, err = report.ParseAddr(b.Addr); err != nil {
+		bad("addr", err.Error())
+	}
+	if len(s.Proto) > 16 {
+		bad("proto", "write tcp or udp")
+	}
+	if len(b.Document) > 1000 {
+		bad("document", "up to 1000 characters")
+	}
+	if b.Uncertainty != "" {
+		if s.Uncertainty, err = time.ParseDuration(b.Uncertainty); err != nil || s.Uncertainty < 0 {
+			bad("uncertainty", "write a duration: 2s, 5m")
+		}
+	} else {
+		s.Uncertainty = -1 // the config's
+	}
+	if err := when(s, b.At, b.Zone); err != nil {
+		errs = append(errs, err)
+	}
+	return q, errors.Join(errs...)
+}
+
+// localLayouts are how people write times without a zone.
+var localLayouts = [...]string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04"}
+
+// when reads a time. In a zone whose clocks are put back an hour comes twice; then it is either of two.
+func when(s *line.Selector, at, zone string) error {
+	if at == "" {
+		return nil
+	}
+	s.Zone = zone
+	if zone == "" {
+		t, err := time.Parse(time.RFC3339, at)
+		if err != nil {
+			return &report.FieldError{Field: "at", Rule: "no time with its zone: write 2026-03-01T02:10:00Z, or give --zone"}
+		}
+		s.At, s.Zone = t.UTC(), t.Format("Z07:00")
+		return nil
+	}
+	place, err := time.LoadLocation(zone)
+	if err != nil || zone == "Local" {
+		return &report.FieldError{Field: "zone", Rule: "no time zone: write it as Europe/London"}
+	}
+	for _, layout := range localLayouts {
+		t, err := time.ParseInLocation(layout, at, place)
+		if err != nil {
+			continue
+		}
+		m, err := line.Local(t, layout, at)
+		if err != nil {
+			return &report.FieldError{Field: "at", Rule: err.Error()}
+		}
+		s.At = time.Unix(m.Earliest, 0).UTC()
+		if m.Latest != m.Earliest {
+			s.Or = time.Unix(m.Latest, 0).UTC()
+		}
+		return nil
+	}
+	return &report.FieldError{Field: "at", Rule: "no time: with a zone of its own write 2026-03-01T02:10:00"}
+}
+
+// QuestionEntry is a question that waits.
+type QuestionEntry struct {
+	ID       string          `json:"id"`
+	Kind     inquiry.Kind    `json:"kind"`
+	At       time.Time       `json:"at"`
+	Who      string          `json:"who"`
+	Reason   string          `json:"reason"`
+	Document string          `json:"document,omitempty"`
+	About    json.RawMessage `json:"about" doc:"the address and the time, or the line"`
+	State    inquiry.State   `json:"state"`
+}
+
+func questionOf(k *inquiry.Kept) QuestionEntry {
+	return QuestionEntry{k.ID.String(), k.Kind, k.At, k.Who, k.Reason, k.Document, json.RawMessage(k.Text), k.State}
+}
+
+type questionsOutput struct {
+	Body struct {
+		Items []QuestionEntry `json:"items"`
+	}
+}
+
+func (a *API) questions(ctx context.Context, _ *struct{}) (*questionsOutput, error) {
+	all, err := a.rooms.Lines.Questions(ctx)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &questionsOutput{}
+	out.Body.Items = make([]QuestionEntry, len(all))
+	for i := range all {
+		out.Body.Items[i] = questionOf(&all[i])
+	}
+	return out, nil
+}
+
+type questionOutput struct{ Body QuestionEntry }
+
+func (a *API) decide(approve bool) func(context.Context, *PathID) (*questionOutput, error) {
+	return func(ctx context.Context, in *PathID) (*questionOutput, error) {
+		id, err := report.ParseID(in.ID)
+		if err != nil {
+			return nil, a.problem(ctx, inquiry.ErrNoQuestion)
+		}
+		kept, err := a.rooms.Lines.Decide(ctx, id, who(ctx), approve)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		a.log.InfoContext(ctx, "a person decided on another's question", "by", who(ctx), "question", id, "state", string(kept.State))
+		return &questionOutput{questionOf(&kept)}, nil
+	}
+}
+
+type lineSourcesOutput struct {
+	Body struct {
+		Items []sources.Status `json:"items"`
+	}
+}
+
+func (a *API) lineSources(context.Context, *struct{}) (*lineSourcesOutput, error) {
+	out := &lineSourcesOutput{}
+	out.Body.Items = append([]sources.Status{}, a.rooms.Lines.Status()...)
+	return out, nil
+}
+
+type purgeOutput struct {
+	Body struct {
+		Items []sources.Purged `json:"items"`
+	}
+}
+
+func (a *API) purgeLines(ctx context.Context, in *struct {
+	Body struct {
+		Before  string   `json:"before,omitempty" doc:"the days before this one, UTC: 2026-01-01; left out, those past their end date"`
+		Sources []string `json:"sources,omitempty" nullable:"false" doc:"only of these"`
+	}
+},
+) (*purgeOutput, error) {
+	var before time.Time
+	if in.Body.Before != "" {
+		var err error
+		if before, err = time.Parse(time.DateOnly, in.Body.Before); err != nil {
+			return nil, a.problem(ctx, &report.FieldError{Field: "before", Rule: "no day: write 2026-01-01"})
+		}
+	}
+	gone, err := a.rooms.Lines.Purge(ctx, before, in.Body.Sources...)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	a.log.InfoContext(ctx, "a person purged line sessions", "by", who(ctx))
+	out := &purgeOutput{}
+	out.Body.Items = append([]sources.Purged{}, gone...)
+	return out, nil
+}
+
+// HoldEntry is a hold.
+type HoldEntry struct {
+	ID       string    `json:"id,omitempty"`
+	Request  string    `json:"request" doc:"the request that it is made for"`
+	Addr     string    `json:"addr"`
+	Port     uint16    `json:"port,omitempty" maximum:"65535"`
+	Proto    string    `json:"proto,omitempty"`
+	From     time.Time `json:"from"`
+	To       time.Time `json:"to" doc:"half-open"`
+	Until    time.Time `json:"until" doc:"ends by itself then"`
+	Who      string    `json:"who,omitempty"`
+	At       time.Time `json:"at,omitzero"`
+	Sessions int       `json:"sessions" required:"false" doc:"that are kept"`
+}
+
+func holdOf(h *hold.Hold) HoldEntry {
+	e := HoldEntry{h.ID.String(), h.Request, h.Addr.String(), h.Port, h.Proto, h.From, h.To, h.Until, h.Who, h.At, 0}
+	for i := range h.Kept {
+		e.Sessions += len(h.Kept[i].Sessions)
+	}
+	return e
+}
+
+type holdOutput struct{ Body HoldEntry }
+
+func (a *API) hold(ctx context.Context, in *struct{ Body HoldEntry }) (*holdOutput, error) {
+	b := &in.Body
+	h := &hold.Hold{
+		Request: b.Request, Who: who(ctx), Port: b.Port, Proto: strings.ToLower(b.Proto), From: b.From.UTC(), To: b.To.UTC(), Until: b.Until.UTC(),
+	}
+	var err error
+	if h.Addr, err = report.ParseAddr(b.Addr); err != nil {
+		return nil, a.problem(ctx, &report.FieldError{Field: "addr", Rule: err.Error()})
+	}
+	if _, err := a.rooms.Lines.Hold(ctx, h); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	a.log.InfoContext(ctx, "a hold was made", "by", who(ctx), "hold", h.ID)
+	return &holdOutput{holdOf(h)}, nil
+}
+
+type holdsOutput struct {
+	Body struct {
+		Items []HoldEntry `json:"items"`
+	}
+}
+
+func (a *API) holds(ctx context.Context, _ *struct{}) (*holdsOutput, error) {
+	all, err := a.rooms.Lines.Holds(ctx)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &holdsOutput{}
+	out.Body.Items = make([]HoldEntry, len(all))
+	for i := range all {
+		out.Body.Items[i] = holdOf(&all[i])
+	}
+	return out, nil
+}
+
+func (a *API) lift(ctx context.Context, in *PathID) (*struct{}, error) {
+	id, err := report.ParseID(in.ID)
+	if err != nil {
+		return nil, a.problem(ctx, hold.ErrNoHold)
+	}
+	if err := a.rooms.Lines.Lift(ctx, id, who(ctx)); err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	a.log.InfoContext(ctx, "a hold was lifted", "by", who(ctx), "hold", id)
+	return nil, nil
+}

@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tocsin/internal/line/hold"
+	"tocsin/internal/line/inquiry"
+	"tocsin/internal/line/sources"
+	"tocsin/internal/report"
+)
+
+// Inquiries is what people ask of lines. The API and the command line both go through it.
+type Inquiries struct{ app *App }
+
+// Inquiries returns it.
+func (a *App) Inquiries() Inquiries { return Inquiries{a} }
+
+// errNoLines says that nothing knows lines.
+var errNoLines = &report.FieldError{Field: "lines", Rule: "no source of line sessions is configured: docs/lines/README.md says which there are"}
+
+// Look is api.Lines'.
+func (i Inquiries) Look(ctx context.Context, q *inquiry.Question) (h report.Holder, ans report.LineAnswer, asked bool, err error) {
+	h = i.app.networks.Lookup(q.Selector.Addr)
+	if !h.Own || i.app.lines == nil || q.Selector.At.IsZero() {
+		return h, ans, false, nil
+	}
+	if q.Selector.Uncertainty < 0 {
+		q.Selector.Uncertainty = i.app.cfg.Lines.Uncertainty
+	}
+	q.Shared = h.CGNAT
+	ans, err = i.app.inquiry.Which(ctx, q)
+	return h, ans, true, err
+}
+
+// Questions is api.Lines'.
+func (i Inquiries) Questions(ctx context.Context) ([]inquiry.Kept, error) {
+	return i.app.inquiry.Questions(ctx)
+}
+
+// Decide is api.Lines'.
+func (i Inquiries) Decide(ctx context.Context, id report.ID, who string, approve bool) (inquiry.Kept, error) {
+	return i.app.inquiry.Decide(ctx, id, who, approve)
+}
+
+// Status is api.Lines'.
+func (i Inquiries) Status() []sources.Status {
+	if i.app.lines == nil {
+		return nil
+	}
+	return i.app.lines.Status()
+}
+
+// Purge is api.Lines'.
+func (i Inquiries) Purge(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error) {
+	return i.app.PurgeLines(ctx, before, names...)
+}
+
+// Hold is api.Lines'.
+func (i Inquiries) Hold(ctx context.Context, h *hold.Hold) (int, error) {
+	if i.app.lines == nil {
+		return 0, errNoLines
+	}
+	return i.app.inquiry.Hold(ctx, h)
+}
+
+// Lift is api.Lines'.
+func (i Inquiries) Lift(ctx context.Context, id report.ID, who string) error {
+	if i.app.lines == nil {
+		return errNoLines
+	}
+	return i.app.inquiry.Lift(ctx, id, who)
+}
+
+// Holds is api.Lines'.
+func (i Inquiries) Holds(ctx context.Context) ([]hold.Hold, error) { return i.app.store.Holds(ctx) }
+
+// PurgeLines deletes sessions before a moment, of these sources or of all, or those that have come to their end where the
+// moment is zero. Each deletion is recorded.
+func (a *App) PurgeLines(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error) {
+	if a.lines == nil {
+		return nil, errNoLines
+	}
+	gone, err := a.lines.Purge(ctx, before, names...)
+	for _, p := range gone {
+		a.log.Info("deleted sessions", "source", p.Source, "before", p.Before, "sessions", p.Sessions)
+		err = errors.Join(err, a.store.NoteDeletion(ctx, "line sessions", a.now(), a.now(), int64(p.Sessions)))
+	}
+	return gone, err
+}
