@@ -3,7 +3,9 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"time"
 
 	"tocsin/internal/evidence"
 	"tocsin/internal/keys"
@@ -11,7 +13,8 @@ import (
 	"tocsin/internal/report"
 )
 
-// openEvidence opens the evidence log.
+// openEvidence opens the evidence log of the data directory, and who writes it. Where several workers share a database,
+// the one whose log the database knows writes it, and the others hand over.
 func (a *App) openEvidence(ctx context.Context) error {
 	ring, err := keys.Open(a.data.Sub("keys"))
 	if err != nil {
@@ -25,7 +28,31 @@ func (a *App) openEvidence(ctx context.Context) error {
 	if opts.Signer, err = all[0].Signer(); err != nil {
 		return err
 	}
-	a.evidence, err = evidence.Open(ctx, a.data.Sub("log"), opts)
+	if a.evidence, err = evidence.Open(ctx, a.data.Sub("log"), opts); err != nil {
+		return err
+	}
+	l := a.store.Log()
+	a.writer = evidence.NewWriter(a.evidence, l, l, all[0].ID, a.now, a.log, evidence.NewMetrics(a.metrics))
+	return nil
+}
+
+// flushTime is how long a command waits at its end for what is to be written into the log. What is left is written by
+// whoever opens it next.
+const flushTime = 30 * time.Second
+
+// withLog runs f while the evidence log is written, and then writes what is left.
+func (a *App) withLog(ctx context.Context, f func(context.Context) error) error {
+	logCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan error, 1)
+	go func() { done <- a.writer.Run(logCtx) }()
+	err := f(ctx)
+	stop()
+	err = errors.Join(err, <-done)
+	last, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), flushTime, errors.New("the evidence log took too long"))
+	defer cancel()
+	if late := a.writer.Flush(last); late != nil {
+		a.log.Warn("not all is in the evidence log yet; the next start goes on", "error", late)
+	}
 	return err
 }
 
@@ -35,13 +62,20 @@ type acts struct{ app *App }
 // Record is inquiry.Log's.
 func (l acts) Record(ctx context.Context, a *inquiry.Act) error {
 	e := entryOf(a)
-	b, err := e.Encode()
+	item, err := evidence.NewItem(&e)
 	if err != nil {
 		return err
 	}
-	_, err = l.app.evidence.Append(ctx, [][]byte{b})
+	ctx, cancel := context.WithTimeoutCause(ctx, recordTime, errNoRecord)
+	defer cancel()
+	_, err = l.app.writer.Submit(ctx, item)
 	return err
 }
+
+// recordTime is how long a person waits for the log.
+const recordTime = 20 * time.Second
+
+var errNoRecord = errors.New("the evidence log did not take it within 20s, so nothing was done or shown: the node's own log says why")
 
 // entryOf is an act as the log has it. Who it was stands in it as a commitment, like all that could be guessed.
 func entryOf(a *inquiry.Act) evidence.Entry {

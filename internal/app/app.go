@@ -45,6 +45,7 @@ type App struct {
 	lines    *sources.Lines // nil where nothing knows lines
 	inquiry  *inquiry.Desk  // questions of people about lines
 	evidence *evidence.Log
+	writer   *evidence.Writer // of evidence
 	channels channels
 	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
@@ -166,15 +167,17 @@ func (a *App) Run(ctx context.Context) error {
 	})
 }
 
-// withDesk runs f while the desk commits, and lets the desk finish what f has begun.
+// withDesk runs f while the desk commits and the evidence log is written, and lets both finish what f has begun.
 func (a *App) withDesk(ctx context.Context, f func(context.Context) error) error {
 	limitMemory()
-	deskCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan error, 1)
-	go func() { done <- a.desk.Run(deskCtx) }()
-	err := f(ctx)
-	stop()
-	return errors.Join(err, <-done)
+	return a.withLog(ctx, func(ctx context.Context) error {
+		deskCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+		done := make(chan error, 1)
+		go func() { done <- a.desk.Run(deskCtx) }()
+		err := f(ctx)
+		stop()
+		return errors.Join(err, <-done)
+	})
 }
 
 // work works one item of the stream. Its error is the item's fate: see stream.Work.

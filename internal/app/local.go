@@ -147,7 +147,18 @@ func Local(ctx context.Context, dir string, open func() (*App, error)) (c *http.
 			a.log.Warn("a source of lines cannot be read", "error", err)
 		}
 	}
-	return &http.Client{Transport: inProcess{h}}, a.Close, nil
+	logCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- a.withLog(logCtx, func(ctx context.Context) error {
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	return &http.Client{Transport: inProcess{h}}, func() error {
+		stop()
+		return errors.Join(<-ended, a.Close())
+	}, nil
 }
 
 // inProcess hands requests to a handler of this process.

@@ -101,7 +101,7 @@ func (d *Desk) Assign(ctx context.Context, l *Letter, events []report.Event, who
 	}
 	networks := d.Networks()
 	b := newBuilder(&d.Incidents)
-	return d.assign(ctx, l, b, events, Assignment{Who: who, At: now}, func(e *report.Event) (report.Party, error) {
+	return d.assign(ctx, l, b, events, Assignment{Who: who, At: now}, func(e *report.Event) (end, error) {
 		return d.responsible(ctx, b, networks, e)
 	})
 }
@@ -160,7 +160,7 @@ func (d *Desk) Merge(ctx context.Context, l *Letter, in *incident.Incident, at [
 		return Assigned{}, err
 	}
 	a := Assignment{Who: who, At: now, Incident: in.ID}
-	return d.assign(ctx, l, newBuilder(&d.Incidents), events, a, func(*report.Event) (report.Party, error) { return in.Party, nil })
+	return d.assign(ctx, l, newBuilder(&d.Incidents), events, a, func(*report.Event) (end, error) { return end{party: in.Party}, nil })
 }
 
 // subjectOf undoes report.Subject.String.
@@ -182,7 +182,7 @@ func subjectOf(s string) report.Subject {
 	return report.Subject{URL: s}
 }
 
-func (d *Desk) assign(ctx context.Context, l *Letter, b *builder, events []report.Event, a Assignment, party func(*report.Event) (report.Party, error)) (Assigned, error) {
+func (d *Desk) assign(ctx context.Context, l *Letter, b *builder, events []report.Event, a Assignment, whose func(*report.Event) (end, error)) (Assigned, error) {
 	ids, err := d.Store.Names(ctx, l.Reporter, Person)
 	if err != nil {
 		return Assigned{}, fmt.Errorf("assign report %s: %w", l.ID, err)
@@ -206,7 +206,7 @@ func (d *Desk) assign(ctx context.Context, l *Letter, b *builder, events []repor
 			continue
 		}
 		seen[text] = true
-		p, err := party(e)
+		p, err := whose(e)
 		if err != nil {
 			return Assigned{}, fmt.Errorf("assign report %s: %w", l.ID, err)
 		}

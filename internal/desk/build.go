@@ -3,6 +3,7 @@ package desk
 import (
 	"bytes"
 	"cmp"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,6 +36,7 @@ type builder struct {
 
 	unattributed []Unattributed
 	lines        LineCounts
+	verdicts     verdicts
 }
 
 // sight is one event of the chunk.
@@ -48,10 +50,18 @@ type sight struct {
 }
 
 func newBuilder(cfg *incident.Config) *builder {
-	return &builder{
+	b := &builder{
 		cfg: cfg, windows: map[report.Kind]int64{}, byKey: map[incident.Key]int32{}, newest: map[Newest]int64{},
 		days: map[int32][]int32{}, words: map[string]string{}, parties: map[uint32]report.Party{},
 	}
+	b.verdicts.reset(newSalt())
+	return b
+}
+
+// newSalt hides the verdicts of one chunk behind their root.
+func newSalt() (salt [32]byte) {
+	rand.Read(salt[:]) // never fails since Go 1.24
+	return salt
 }
 
 func (b *builder) reset() {
@@ -60,6 +70,7 @@ func (b *builder) reset() {
 	clear(b.newest)
 	b.refusals, b.repeats, b.from, b.to = nil, 0, 0, 0
 	b.unattributed, b.lines = nil, LineCounts{}
+	b.verdicts.reset(newSalt())
 }
 
 func (b *builder) empty() bool { return b.from == 0 }
@@ -87,7 +98,8 @@ func (b *builder) party(h *report.Holder, reported uint32) report.Party {
 }
 
 // add takes one event whose JSON line stands in the arena from off on.
-func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) {
+func (b *builder) add(e *report.Event, off int, whose end, feed int32) {
+	party := whose.party
 	key := b.keys.Key(party, &e.Subject, e.Kind, e.Tag())
 	at, ok := b.byKey[key]
 	if !ok {
@@ -99,6 +111,7 @@ func (b *builder) add(e *report.Event, off int, party report.Party, feed int32) 
 		}
 		b.touches = append(b.touches, t)
 	}
+	b.verdicts.add(decision{e.Row, at, key, whose})
 	last := incident.Micros(e.Last())
 	b.sights = append(b.sights, sight{
 		first: incident.Micros(e.From), last: last, off: uint32(off), n: uint32(len(b.arena) - off),
@@ -157,6 +170,9 @@ func (b *builder) finish(c *Chunk, source int32) error {
 		b.unattributed[i].Document = c.Document
 	}
 	if c.Unattributed, err = EncodeUnattributed(b.unattributed); err != nil {
+		return err
+	}
+	if err := b.verdicts.finish(c); err != nil {
 		return err
 	}
 	c.Lines = b.lines

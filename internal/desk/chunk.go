@@ -34,6 +34,10 @@ type Chunk struct {
 
 	Unattributed []byte // see EncodeUnattributed; nil when none
 
+	Salt     [32]byte // hides the verdicts behind Root: stored beside the events, and deleted with them
+	Root     [32]byte // over the verdicts in the order of rows and, in one row, of keys, see evidence.VerdictTree
+	Verdicts []byte   // what DecodeVerdicts needs beside Body to derive Root again; nil when there is no event
+
 	Final     bool // nothing of this report and generation follows
 	Documents int  // how many documents the report holds; known when Final
 

@@ -60,28 +60,28 @@ func (c *LineCounts) add(o LineCounts) {
 }
 
 // responsible says who is responsible for an event's subject: the line, where exactly one held the address.
-func (d *Desk) responsible(ctx context.Context, b *builder, networks Networks, e *report.Event) (report.Party, error) {
+func (d *Desk) responsible(ctx context.Context, b *builder, networks Networks, e *report.Event) (end, error) {
 	h := holderOf(networks, &e.Subject)
 	p := b.party(h, e.Subject.ASN)
 	if d.Lines == nil || p != report.PartyOwn || !e.Subject.Addr.IsValid() {
-		return p, nil
+		return end{party: p}, nil
 	}
 	s := d.selector(e)
 	a, err := d.Lines.Which(ctx, &s, h.CGNAT)
 	if err != nil {
-		return "", fmt.Errorf("ask whose line it was: %w", err)
+		return end{}, fmt.Errorf("ask whose line it was: %w", err)
 	}
 	switch a.State {
 	case report.LineUnique:
 		b.lines.Unique++
-		return report.PartyLine(a.Handle), nil
+		return end{report.PartyLine(a.Handle), a.State}, nil
 	case report.LineAmbiguous:
 		b.lines.Ambiguous++
 	default:
 		b.lines.None++
 	}
 	b.unattributed = append(b.unattributed, Unattributed{Row: e.Row, State: a.State, Lines: a.Count, Reason: a.Reason})
-	return p, nil
+	return end{p, a.State}, nil
 }
 
 // selector is the question who held the event's address all the time that the event speaks of.

@@ -169,11 +169,11 @@ func (w *work) event(e *report.Event) error {
 		}
 		return nil
 	}
-	party, err := w.desk.responsible(w.ctx, b, w.networks, e)
+	whose, err := w.desk.responsible(w.ctx, b, w.networks, e)
 	if err != nil {
 		return err
 	}
-	b.add(e, off, party, feed)
+	b.add(e, off, whose, feed)
 	return nil
 }
 

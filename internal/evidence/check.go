@@ -130,8 +130,8 @@ func (c *checker) fault(file, format string, args ...any) {
 // the two is wrong: so exactly the file that was changed is named.
 func (c *checker) tree(ctx context.Context) error {
 	if c.size == 0 {
-		var e edge
-		if c.root != e.root() {
+		var e Edge
+		if c.root != e.Root() {
 			c.fault(checkpointName, "its root is not that of an empty log")
 		}
 		return nil
@@ -159,7 +159,7 @@ func (c *checker) tree(ctx context.Context) error {
 func judge(places []place, stored, below [][]tlog.Hash, root Root) (truth [][]tlog.Hash, known bool) {
 	pick := func(from uint) ([][]tlog.Hash, bool) {
 		all, whole := make([][]tlog.Hash, len(places)), true
-		var e edge
+		var e Edge
 		for i, p := range places {
 			all[i] = stored[i]
 			if from>>i&1 == 1 {
@@ -170,7 +170,7 @@ func judge(places []place, stored, below [][]tlog.Hash, root Root) (truth [][]tl
 				e.push(tileHeight*int(p.level), h)
 			}
 		}
-		return all, whole && e.root() == root
+		return all, whole && e.Root() == root
 	}
 	var ways []uint
 	for way := range uint(1) << len(places) {

@@ -83,7 +83,7 @@ type Log struct {
 	closed   atomic.Bool
 
 	// The committer's own.
-	edge  edge // of the tree that head says
+	edge  Edge // of the tree that head says
 	stale bool // a batch failed: what is on the disk has to be looked at again
 }
 

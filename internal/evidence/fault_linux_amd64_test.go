@@ -225,7 +225,9 @@ func (tr *tracer) concerns(regs *syscall.PtraceRegs) string {
 	return ""
 }
 
-func (tr *tracer) ours(path string) bool { return path == tr.dir || strings.HasPrefix(path, tr.dir+"/") }
+func (tr *tracer) ours(path string) bool {
+	return path == tr.dir || strings.HasPrefix(path, tr.dir+"/")
+}
 
 func (tr *tracer) descriptor(fd uint64) string {
 	path, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", tr.pid, int32(fd)))

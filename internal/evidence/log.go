@@ -13,7 +13,6 @@ import (
 
 	"github.com/transparency-dev/tessera"
 	"github.com/transparency-dev/tessera/storage/posix"
-	"golang.org/x/mod/sumdb/tlog"
 	"k8s.io/klog/v2"
 )
 
@@ -137,9 +136,9 @@ func (l *Log) appendAll(entries [][]byte) (first uint64, err error) {
 
 func (l *Log) appendBatch(batch [][]byte) error {
 	before := l.Head()
-	next := l.edge.clone()
+	next := l.edge
 	for _, e := range batch {
-		next.push(0, tlog.RecordHash(e))
+		next.Add(e)
 	}
 	size := before.Size + uint64(len(batch))
 	if err := l.sequence(batch); err != nil {
@@ -151,7 +150,7 @@ func (l *Log) appendBatch(batch [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if state != (treeState{size, next.root()}) {
+	if state != (treeState{size, next.Root()}) {
 		return fmt.Errorf("the tree of %d entries on the disk is not the one that was to be written: %w", state.size, ErrDamaged)
 	}
 	if err := l.publish(size, next); err != nil {
@@ -162,8 +161,8 @@ func (l *Log) appendBatch(batch [][]byte) error {
 }
 
 // publish signs the tree and makes its checkpoint the log's head.
-func (l *Log) publish(size uint64, e edge) error {
-	head := Head{Size: size, Root: e.root()}
+func (l *Log) publish(size uint64, e Edge) error {
+	head := Head{Size: size, Root: e.Root()}
 	var err error
 	if head.Checkpoint, err = l.signer.sign(head.Size, head.Root); err != nil {
 		return err

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // partialEnding ends the name of the folder of a tile's partial files.
@@ -91,11 +89,11 @@ func (l *Log) recover(seen *Seen) error {
 			return err
 		}
 	}
-	e, err := readEdge(l.dir, head.Size)
+	e, err := storedEdge(l.dir, head.Size)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
-	if e.root() != head.Root {
+	if e.Root() != head.Root {
 		return fmt.Errorf("the tiles make another tree than the checkpoint signs: %w", ErrDamaged)
 	}
 	if rest := head.Size % width; rest > 0 { // the bundle that the next batch begins with a copy of
@@ -137,11 +135,11 @@ func (l *Log) create() error {
 	if err := makeFolder(filepath.Join(l.dir, stateFolder)); err != nil {
 		return err
 	}
-	var e edge
+	var e Edge
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{versionName, []byte(tesseraVersion)}, {treeStateName, treeState{0, e.root()}.encode()}} {
+	}{{versionName, []byte(tesseraVersion)}, {treeStateName, treeState{0, e.Root()}.encode()}} {
 		if err := replaceFile(filepath.Join(l.dir, f.name), f.data); err != nil {
 			return err
 		}
@@ -153,7 +151,7 @@ func (l *Log) create() error {
 }
 
 // settle brings tessera's state and the checkpoint together.
-func (l *Log) settle(head *Head, e *edge) error {
+func (l *Log) settle(head *Head, e *Edge) error {
 	state, err := readState(l.dir)
 	if err == nil && state == (treeState{head.Size, head.Root}) {
 		return nil
@@ -166,7 +164,7 @@ func (l *Log) settle(head *Head, e *edge) error {
 	if err != nil {
 		return err
 	}
-	if next.root() != state.root {
+	if next.Root() != state.root {
 		return fmt.Errorf("the entries beyond the checkpoint are not those of the tree that was to be signed: %w", ErrDamaged)
 	}
 	if err := l.syncEdge(state.size); err != nil { // what is signed is durable
@@ -183,26 +181,25 @@ func (l *Log) settle(head *Head, e *edge) error {
 }
 
 // extended is the edge of the tree that the entries up to size make of this one, where they and their tiles are whole.
-func (l *Log) extended(head Head, e edge, size uint64) (edge, error) {
-	e = e.clone()
+func (l *Log) extended(head Head, e Edge, size uint64) (Edge, error) {
 	for index := head.Size / width; index*width < size; index++ {
 		all, err := readBundle(l.dir, size, index)
 		if err != nil {
-			return edge{}, err
+			return Edge{}, err
 		}
 		first := index * width
 		for i, entry := range all {
 			if first+uint64(i) >= head.Size {
-				e.push(0, tlog.RecordHash(entry))
+				e.Add(entry)
 			}
 		}
 	}
-	stored, err := readEdge(l.dir, size)
+	stored, err := storedEdge(l.dir, size)
 	if err != nil {
-		return edge{}, fmt.Errorf("%w: %w", err, ErrDamaged)
+		return Edge{}, fmt.Errorf("%w: %w", err, ErrDamaged)
 	}
-	if stored.root() != e.root() {
-		return edge{}, fmt.Errorf("the tiles beyond the checkpoint are not those of their entries: %w", ErrDamaged)
+	if stored.Root() != e.Root() {
+		return Edge{}, fmt.Errorf("the tiles beyond the checkpoint are not those of their entries: %w", ErrDamaged)
 	}
 	return e, nil
 }
@@ -251,7 +248,7 @@ var (
 )
 
 // clear removes what lies beyond the tree of size entries, and what is left of writes that were cut short. Both can only
-// be in the folders of the edge, and of what one batch adds to it.
+// be in the folders of the Edge, and of what one batch adds to it.
 func (l *Log) clear(size uint64) error {
 	if err := removeMatching(l.dir, leftHead); err != nil {
 		return err
@@ -298,7 +295,7 @@ func (l *Log) clearLevel(at place, reach uint64) error {
 	return nil
 }
 
-// clearName removes a tile, a bundle or a folder of partial ones if it lies beyond the edge, or is no whole file at all.
+// clearName removes a tile, a bundle or a folder of partial ones if it lies beyond the Edge, or is no whole file at all.
 func (l *Log) clearName(at place, name string) error {
 	path := filepath.Join(l.dir, name)
 	base := filepath.Base(name)

@@ -181,55 +181,22 @@ func readLimited(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// edge is the right side of a tree: the roots of the perfect subtrees that it consists of, the largest first. It is all
-// that is needed to add entries and to say the root.
-type edge struct{ trees []subtree }
-
-type subtree struct {
-	height int
-	hash   tlog.Hash
-}
-
-// push adds a perfect subtree to the right of what is there, none of which is smaller.
-func (e *edge) push(height int, h tlog.Hash) {
-	for len(e.trees) > 0 && e.trees[len(e.trees)-1].height == height {
-		h = tlog.NodeHash(e.trees[len(e.trees)-1].hash, h)
-		e.trees = e.trees[:len(e.trees)-1]
-		height++
-	}
-	e.trees = append(e.trees, subtree{height, h})
-}
-
-func (e *edge) clone() edge { return edge{append([]subtree(nil), e.trees...)} }
-
-// root is the tree's root (RFC 9162 §2.1.1).
-func (e *edge) root() Root {
-	if len(e.trees) == 0 {
-		return sha256.Sum256(nil)
-	}
-	h := e.trees[len(e.trees)-1].hash
-	for i := len(e.trees) - 2; i >= 0; i-- {
-		h = tlog.NodeHash(e.trees[i].hash, h)
-	}
-	return Root(h)
-}
-
 // rootOf is the root of a tile's hashes.
 func rootOf(hashes []tlog.Hash) tlog.Hash {
-	var e edge
+	var e Edge
 	for _, h := range hashes {
 		e.push(0, h)
 	}
-	return tlog.Hash(e.root())
+	return tlog.Hash(e.Root())
 }
 
-// readEdge builds the edge of the tree of size entries from the tiles.
-func readEdge(dir string, size uint64) (edge, error) {
-	var e edge
+// storedEdge builds the edge of the tree of size entries from the tiles.
+func storedEdge(dir string, size uint64) (Edge, error) {
+	var e Edge
 	for _, p := range edgePlaces(size) {
 		hashes, name, err := p.hashes(dir)
 		if err != nil {
-			return edge{}, fmt.Errorf("%s: %w", name, err)
+			return Edge{}, fmt.Errorf("%s: %w", name, err)
 		}
 		for _, h := range hashes {
 			e.push(tileHeight*int(p.level), h)

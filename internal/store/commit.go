@@ -82,8 +82,9 @@ type writer struct {
 }
 
 const insertChunk = `INSERT INTO chunks
-	(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals, unattributed)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`
+	(report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body, refusals, unattributed,
+	salt, root, verdicts)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING id`
 
 func (db *DB) newWriter(ctx context.Context) (*writer, error) {
 	w := &writer{db: db}
@@ -167,7 +168,8 @@ func (w *writer) insertChunk(ctx context.Context, c *desk.Chunk) (id int64, err 
 		return 0, nil
 	}
 	err = w.chunk.QueryRowContext(ctx, c.Report.ID[:], c.Generation, c.Seq, dayOf(c.Report.ReceivedAt), c.Document,
-		c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals, c.Unattributed).Scan(&id)
+		c.Name, c.FromRow, c.ToRow, c.Events, c.Repeats, c.Refused, c.Body, c.Refusals, c.Unattributed,
+		c.Salt[:], c.Root[:], c.Verdicts).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: the chunk was there
 		return 0, fmt.Errorf("insert chunk of report %s: %w", c.Report.ID, err)
 	}

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"tocsin/internal/evidence"
 	"tocsin/internal/incident"
+	"tocsin/internal/report"
 )
 
 // DeleteIncidents deletes incidents that were closed before a moment, and returns how many. When an incident was closed
@@ -79,9 +81,11 @@ func (db *DB) noteDeletion(ctx context.Context, tx *sql.Tx, class string, until,
 	if deleted == 0 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO deletions (at, class, until, deleted) VALUES (?, ?, ?, ?)`),
-		now.UnixMicro(), class, until.UnixMicro(), deleted)
-	return err
+	if _, err := tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO deletions (at, class, until, deleted) VALUES (?, ?, ?, ?)`),
+		now.UnixMicro(), class, until.UnixMicro(), deleted); err != nil {
+		return err
+	}
+	return db.enqueue(ctx, tx, evidence.Deletion(report.NewID(now), now, class, until, deleted))
 }
 
 // Deletion is one entry of the record of what was deleted because its time had come.

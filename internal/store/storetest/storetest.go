@@ -59,6 +59,12 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"archive":                     archived,
 		"retention":                   retention,
 		"failed commit keeps nothing": failedCommit,
+		"outbox and lease of the log": outbox,
+		"deletions are logged":        deletionEntries,
+		"entries exactly once":        exactlyOnce,
+		"chunks walked":               walked,
+		"logs that are not ours":      guard,
+		"submitted":                   submitted,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
