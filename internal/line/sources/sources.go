@@ -23,6 +23,7 @@ import (
 	"tocsin/internal/line"
 	"tocsin/internal/line/acct"
 	"tocsin/internal/line/archive"
+	"tocsin/internal/line/contact"
 	"tocsin/internal/line/detail"
 	"tocsin/internal/line/dhcpd"
 	"tocsin/internal/line/kea"
@@ -60,6 +61,9 @@ type Lines struct {
 	sources []*source
 	files   []*files
 	servers []*radius.Server
+
+	queries  []*query
+	contacts contact.Book // nil: nothing knows contacts
 }
 
 // source is one that keeps sessions.
@@ -70,6 +74,7 @@ type source struct {
 	how        reader // zero where it has no files
 	log        *slog.Logger
 	refused    atomic.Int64
+	down       atomic.Bool // it does not answer
 }
 
 // Open opens what the config names. The caller closes it.
@@ -150,7 +155,12 @@ func (l *Lines) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	for i := range l.cfg.SQL {
+		if err := l.openSQL(ctx, &l.cfg.SQL[i]); err != nil {
+			return err
+		}
+	}
+	return l.openContact()
 }
 
 // source opens one that keeps sessions.
@@ -175,7 +185,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 
 // Close writes what is in memory and closes the files.
 func (l *Lines) Close() error {
-	var errs []error
+	errs := []error{l.closeSQL()}
 	for _, s := range l.servers {
 		errs = append(errs, s.Close())
 	}
@@ -255,7 +265,7 @@ func (l *Lines) Poll(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("source %s: %w", f.source.name, err))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, l.pollSQL(ctx))...)
 }
 
 func (l *Lines) named(name string) *source {
