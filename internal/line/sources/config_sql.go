@@ -33,7 +33,7 @@ type SQL struct {
 	// Realm of the addresses, where they are no addresses of the Internet and may mean something else elsewhere: a word,
 	// which the NAT in front of them has too.
 	Realm string `yaml:"realm"`
-	// Every is the least time between two queries. 0 is lines.every, which is also the least that there is.
+	// Every is how often it is asked, at least 1s. 0 is lines.every.
 	Every time.Duration `yaml:"every"`
 	// Overlap is how much later than they say rows may come to be seen, or clocks be behind: so much is read again each
 	// time. 0 is 1h.

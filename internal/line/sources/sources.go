@@ -234,38 +234,46 @@ func (l *Lines) Run(ctx context.Context) error {
 	for _, s := range l.servers {
 		g.Go(func() error { return s.Run(ctx) })
 	}
-	g.Go(func() error {
-		t := time.NewTicker(l.cfg.Every)
-		defer t.Stop()
-		last := ""
-		for {
-			err := l.Poll(ctx)
-			if err != nil && ctx.Err() == nil && err.Error() != last { // once, not every minute
-				l.needs.Logger.Warn("a source of lines cannot be read and will be tried again", "error", err)
-			}
-			last = ""
-			if err != nil {
-				last = err.Error()
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-t.C:
-			}
-		}
-	})
+	g.Go(func() error { return l.repeat(ctx, l.cfg.Every, l.pollFiles) })
+	l.runSQL(ctx, g)
 	return g.Wait()
 }
 
-// Poll reads what is new in all files. What can be read is, whatever else cannot.
+// repeat polls until ctx ends.
+func (l *Lines) repeat(ctx context.Context, every time.Duration, poll func(context.Context) error) error {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	last := ""
+	for {
+		err := poll(ctx)
+		if err != nil && ctx.Err() == nil && err.Error() != last { // once, not every minute
+			l.needs.Logger.Warn("a source of lines cannot be read and will be tried again", "error", err)
+		}
+		last = ""
+		if err != nil {
+			last = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// Poll reads what is new in all files and databases. What can be read is, whatever else cannot.
 func (l *Lines) Poll(ctx context.Context) error {
+	return errors.Join(l.pollFiles(ctx), l.pollSQL(ctx))
+}
+
+func (l *Lines) pollFiles(ctx context.Context) error {
 	var errs []error
 	for _, f := range l.files {
 		if err := f.poll(ctx, l.needs.Now()); err != nil {
 			errs = append(errs, fmt.Errorf("source %s: %w", f.source.name, err))
 		}
 	}
-	return errors.Join(append(errs, l.pollSQL(ctx))...)
+	return errors.Join(errs...)
 }
 
 func (l *Lines) named(name string) *source {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"tocsin/internal/line"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/database"
@@ -60,16 +62,26 @@ func (q *query) poll(ctx context.Context, now time.Time) error {
 		return err
 	})
 	q.source.down.Store(err != nil)
-	return err
+	if err != nil {
+		return fmt.Errorf("source %s: %w", q.source.name, err)
+	}
+	return nil
 }
 
-// pollSQL asks all databases, each apart from the others.
+// runSQL asks each database apart: a first reading may take hours.
+func (l *Lines) runSQL(ctx context.Context, g *errgroup.Group) {
+	for _, q := range l.queries {
+		g.Go(func() error {
+			return l.repeat(ctx, cmp.Or(q.table.Every, l.cfg.Every), func(ctx context.Context) error { return q.poll(ctx, l.needs.Now()) })
+		})
+	}
+}
+
+// pollSQL asks all databases.
 func (l *Lines) pollSQL(ctx context.Context) error {
 	var errs []error
 	for _, q := range l.queries {
-		if err := q.poll(ctx, l.needs.Now()); err != nil {
-			errs = append(errs, fmt.Errorf("source %s: %w", q.source.name, err))
-		}
+		errs = append(errs, q.poll(ctx, l.needs.Now()))
 	}
 	return errors.Join(errs...)
 }

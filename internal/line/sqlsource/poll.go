@@ -29,7 +29,7 @@ type Table struct {
 
 	Overlap time.Duration // rows may come to be seen so much later than they say that they changed
 	History time.Duration // how far back the first reading goes
-	Every   time.Duration // the least time between two readings
+	Every   time.Duration // between two readings; 0 is not known
 
 	path     string // of the state, on the disk
 	state    state
@@ -55,7 +55,7 @@ const (
 	mostStep  = 31 * 86400
 	fewRows   = 10_000    // in a step: the next may be longer
 	manyRows  = 50_000    // in a step: the next is to be shorter
-	maxTold   = 2_000_000 // rows of the overlap that are remembered; others are told twice
+	maxTold   = 1_000_000 // rows of the overlap that are remembered; others are told twice
 	ahead     = 24 * time.Hour
 	disorder  = 15 * 60 // seconds by which rows may go back in one answer
 	mostWait  = 10 * time.Minute
@@ -114,8 +114,7 @@ func (t *Table) Poll(ctx context.Context, now time.Time, tell func(context.Conte
 		t.next = now.Add(wait)
 		return err
 	}
-	t.failures, t.last = 0, now
-	t.next = now.Add(t.Every)
+	t.failures, t.last, t.next = 0, now, time.Time{}
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -77,7 +78,37 @@ func CheckQuery(text string) error {
 			return fmt.Errorf("the query has no {%s}: only rows that changed between {from} and {to} are to be read", p)
 		}
 	}
-	return nil
+	return checkWords(text)
+}
+
+var word = regexp.MustCompile(`[a-z_0-9]+`)
+
+// checkWords looks for the names of columns: one that stands nowhere in the text cannot be in the answer.
+func checkWords(text string) error {
+	if strings.Contains(text, "*") {
+		return nil
+	}
+	words := word.FindAllString(strings.ToLower(text), -1)
+	var missing []string
+	for _, c := range columns {
+		if c.required && !slices.Contains(words, c.name) {
+			missing = append(missing, c.name)
+		}
+	}
+	if !slices.ContainsFunc(rangeColumns, func(c string) bool { return slices.Contains(words, c) }) {
+		missing = append(missing, anyRange)
+	}
+	return lacks(missing)
+}
+
+const anyRange = "address (or address6, prefix, delegated)"
+
+// lacks says that columns are missing.
+func lacks(missing []string) error {
+	if len(missing) == 0 {
+		return nil
+	}
+	return &database.Error{Kind: database.Wrong, Reason: "the query gives no column named " + strings.Join(missing, ", nor ") + ": name what it selects, as in `SELECT username AS line`"}
 }
 
 // shape is where the columns stand in an answer.
@@ -100,10 +131,10 @@ func shapeOf(cols []database.Column) (shape, error) {
 		}
 	}
 	if ranges == 0 {
-		missing = append(missing, "address (or address6, prefix, delegated)")
+		missing = append(missing, anyRange)
 	}
-	if len(missing) > 0 {
-		return nil, &database.Error{Kind: database.Wrong, Reason: "the query gives no column named " + strings.Join(missing, ", nor ") + ": name what it selects, as in `SELECT username AS line`"}
+	if err := lacks(missing); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
