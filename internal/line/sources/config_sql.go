@@ -49,17 +49,17 @@ type SQL struct {
 type Contact struct {
 	// Kind is csv, sql or http. Empty: nobody can be told, nor reached.
 	Kind string `yaml:"kind"`
-	// File of kind csv: with a header, read for each question.
+	// File is the table of kind csv: with a header, read for each question.
 	File string `yaml:"file"`
-	// URLFile of kind sql holds the database's URL (chmod 600).
+	// URLFile holds the database's URL (chmod 600), for kind sql.
 	URLFile string `yaml:"url_file"`
-	// Query of kind sql, with {name} in it, which gives one row.
+	// Query has {name} in it and gives one row, for kind sql.
 	Query string `yaml:"query"`
-	// URL of kind http, as https://crm.isp.example/contact.
+	// URL is where a system of your own answers, as https://crm.isp.example/contact, for kind http.
 	URL string `yaml:"url"`
-	// TokenFile of kind http holds a token (chmod 600). Empty: none is sent.
+	// TokenFile holds a token (chmod 600), for kind http. Empty: none is sent.
 	TokenFile string `yaml:"token_file"`
-	// CAFile of kind http holds certificates of your own authority. Empty: those that the machine knows.
+	// CAFile holds certificates of your own authority, for kind http. Empty: those that the machine knows.
 	CAFile string `yaml:"ca_file"`
 	// Timeout of one question, 1s to 1m. 0 is 10s.
 	Timeout time.Duration `yaml:"timeout"`
