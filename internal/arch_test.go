@@ -44,14 +44,14 @@ var wires = []struct {
 	folders  []string
 }{
 	{
-		[]string{"database/sql", "github.com/jackc/pgx", "modernc.org/sqlite", "github.com/pressly/goose"},
-		[]string{"store"},
+		[]string{"database/sql", "github.com/jackc/pgx", "modernc.org/sqlite", "github.com/pressly/goose", "github.com/go-sql-driver/mysql"},
+		[]string{"store", "line/database"},
 	},
 	{[]string{"github.com/riverqueue/river"}, []string{"store", "app"}},
 	{[]string{"github.com/nats-io"}, []string{"stream"}},
 	{
 		[]string{"net/http", "github.com/danielgtaylor/huma"},
-		[]string{"api", "console", "app", "intake/http", "intake/fetch", "partner"},
+		[]string{"api", "console", "app", "intake/http", "intake/fetch", "line/contact", "partner"},
 	},
 	{[]string{"github.com/transparency-dev", "k8s.io/klog"}, []string{"evidence"}},
 	{[]string{"github.com/osrg/gobgp"}, []string{"shield/bgp"}},
@@ -284,6 +284,9 @@ func TestArrowsCanFail(t *testing.T) {
 		{"internal/store/a.go", "github.com/jackc/pgx/v5/pgxpool", ""},
 		{"internal/store/a.go", "tocsin/internal/stream", "one column"},
 		{"internal/console/a.go", "database/sql", "only store"},
+		{"internal/line/database/a.go", "github.com/go-sql-driver/mysql", ""},
+		{"internal/line/sqlsource/a.go", "database/sql", "only store"},
+		{"internal/line/contact/a.go", "net/http", ""},
 		{"internal/stream/a.go", "github.com/nats-io/nats.go/jetstream", ""},
 		{"internal/app/a.go", "github.com/nats-io/nats.go", "only stream"},
 		{"internal/evidence/a.go", "github.com/transparency-dev/tessera", ""},

@@ -217,7 +217,11 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 // contradict notes that a session still held its range at a moment. Where somebody else is thought to have begun before
 // that, both cannot be true: from the beginning of the one to the end of the other, neither is certain.
 func (t *Tracker) contradict(e *entry, at Moment) {
-	if now := e.held.now; now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
+	now := e.held.now
+	if now != nil && now.over && now.to.To-1 <= e.from.From { // it had ended before this one began, which is heard of late
+		return
+	}
+	if now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
 		e.doubt = min(e.doubt, now.from.From)
 		now.from.To = max(now.from.To, at.Latest+1)
 	}

@@ -122,6 +122,11 @@ func TestAnswers(t *testing.T) {
 		r.Until = at(until)
 		return r
 	}
+	ended := func(session, l, since, when string) line.Record {
+		r := rec(line.Stop, session, l, when)
+		r.Since = at(since)
+		return r
+	}
 	clock := rec(line.Start, "z", "c", "20:00:00") // the log reaches as far as here, by another address
 	clock.Range = line.Whole(netip.MustParsePrefix("198.51.100.8/32"))
 	for _, c := range []struct {
@@ -141,6 +146,15 @@ func TestAnswers(t *testing.T) {
 		{"everything twice", []line.Record{
 			rec(line.Start, "1", "a", "09:00:00"), rec(line.Start, "1", "a", "09:00:00"), rec(line.Stop, "1", "a", "12:00:00"), rec(line.Stop, "1", "a", "12:00:00"),
 		}, "10:30:00", 0, "unique a"},
+		{"a session of which only the end is told", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Stop, "1", "a", "12:00:00"), ended("2", "b", "12:00:00", "13:00:00"),
+		}, "12:30:00", 0, "unique b"},
+		{"and the one before", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Stop, "1", "a", "12:00:00"), ended("2", "b", "12:00:00", "13:00:00"),
+		}, "10:30:00", 0, "unique a"},
+		{"one that began before the other's end", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Stop, "1", "a", "12:00:00"), ended("2", "b", "11:59:59", "13:00:00"),
+		}, "12:30:00", 0, "none"},
 		{"a stop that never came", []line.Record{rec(line.Start, "1", "a", "09:00:00"), rec(line.Start, "2", "b", "12:00:00")}, "10:30:00", 0, "none"},
 		{"a stop that comes late", []line.Record{
 			rec(line.Start, "1", "a", "09:00:00"), rec(line.Start, "2", "b", "12:00:00"), rec(line.Stop, "1", "a", "11:59:00"),

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -156,6 +157,18 @@ func (db *DB) SealedLines(ctx context.Context, after line.ID, most int) ([]archi
 		all = append(all, s)
 	}
 	return all, rows.Err()
+}
+
+// LineOfHandle is archive.Table's.
+func (db *DB) LineOfHandle(ctx context.Context, handle string) (id line.ID, err error) {
+	err = db.read.QueryRowContext(ctx, db.dialect.sql(`SELECT id FROM lines WHERE handle = ?`), handle).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read lines: %w", plain(err))
+	}
+	return id, nil
 }
 
 // RekeyLines is archive.Table's.

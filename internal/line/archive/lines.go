@@ -42,6 +42,9 @@ type Table interface {
 	// are forgotten are empty.
 	SealedLines(ctx context.Context, after line.ID, most int) ([]Sealed, error)
 
+	// LineOfHandle returns the number of the line that has a handle, forgotten or not; zero where none has it.
+	LineOfHandle(ctx context.Context, handle string) (line.ID, error)
+
 	// RekeyLines replaces the sealed names of lines, and enters their pseudonyms under the new key.
 	RekeyLines(ctx context.Context, lines []Rekeyed) error
 
@@ -289,6 +292,18 @@ func (l *Lines) Handle(ctx context.Context, id line.ID) (string, error) {
 		return "", err
 	}
 	return s[0].Handle, nil
+}
+
+// ByHandle returns the line that has a handle; zero where none has it.
+func (l *Lines) ByHandle(ctx context.Context, handle string) (line.ID, error) {
+	if handle == "" {
+		return 0, nil
+	}
+	id, err := l.table.LineOfHandle(ctx, handle)
+	if err != nil {
+		return 0, fmt.Errorf("find a line: %w", err)
+	}
+	return id, nil
 }
 
 // ErrForgotten says that a line's name has come to its end date.

@@ -59,6 +59,13 @@ func (t *Table) SealedLines(_ context.Context, after line.ID, most int) ([]archi
 	return slices.Clone(t.rows[from:min(from+most, len(t.rows))]), nil
 }
 
+// LineOfHandle is archive.Table's.
+func (t *Table) LineOfHandle(_ context.Context, handle string) (line.ID, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return line.ID(1 + slices.IndexFunc(t.rows, func(s archive.Sealed) bool { return s.Handle == handle })), nil
+}
+
 // RekeyLines is archive.Table's.
 func (t *Table) RekeyLines(_ context.Context, lines []archive.Rekeyed) error {
 	t.mu.Lock()

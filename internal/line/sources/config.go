@@ -48,6 +48,11 @@ type Config struct {
 	NAT []NAT `yaml:"nat"`
 	// FixedNAT is NATs whose ports follow from their configuration (RFC 7422).
 	FixedNAT []FixedNAT `yaml:"fixed_nat"`
+	// SQL is queries of your own database, of FreeRADIUS's radacct or another table.
+	SQL []SQL `yaml:"sql"`
+
+	// Contact says where the contact of a line is asked for.
+	Contact Contact `yaml:"contact"`
 }
 
 // Table is a CSV file with a header: addr or prefix, line, and perhaps from and to.
@@ -163,7 +168,7 @@ func Defaults() Config {
 
 // Any reports whether there is a source.
 func (c *Config) Any() bool {
-	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.FixedNAT) > 0
+	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.FixedNAT)+len(c.SQL) > 0
 }
 
 // Rebase returns the config with relative paths beginning at dir.
@@ -205,6 +210,7 @@ func (c Config) Rebase(dir string) Config {
 	for i := range c.NAT {
 		c.NAT[i].Files = files(c.NAT[i].Files)
 	}
+	c.rebaseSQL(at)
 	return c
 }
 
@@ -271,6 +277,10 @@ func (c *Config) Validate() error {
 			v.bad(fieldOf(err), report.Reason(err))
 		}
 	}
+	for i := range c.SQL {
+		v.in("sql", i).sql(&c.SQL[i])
+	}
+	v.contact(&c.Contact)
 	return errors.Join(v.errs...)
 }
 

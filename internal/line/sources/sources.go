@@ -23,6 +23,7 @@ import (
 	"tocsin/internal/line"
 	"tocsin/internal/line/acct"
 	"tocsin/internal/line/archive"
+	"tocsin/internal/line/contact"
 	"tocsin/internal/line/detail"
 	"tocsin/internal/line/dhcpd"
 	"tocsin/internal/line/hold"
@@ -62,6 +63,9 @@ type Lines struct {
 	sources []*source
 	files   []*files
 	servers []*radius.Server
+
+	queries  []*query
+	contacts contact.Book // nil: nothing knows contacts
 }
 
 // source is one that keeps sessions.
@@ -72,6 +76,7 @@ type source struct {
 	how        reader // zero where it has no files
 	log        *slog.Logger
 	refused    atomic.Int64
+	down       atomic.Bool // it does not answer
 }
 
 // Open opens what the config names. The caller closes it.
@@ -152,7 +157,12 @@ func (l *Lines) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	for i := range l.cfg.SQL {
+		if err := l.openSQL(ctx, &l.cfg.SQL[i]); err != nil {
+			return err
+		}
+	}
+	return l.openContact()
 }
 
 // source opens one that keeps sessions.
@@ -177,7 +187,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 
 // Close writes what is in memory and closes the files.
 func (l *Lines) Close() error {
-	var errs []error
+	errs := []error{l.closeSQL()}
 	for _, s := range l.servers {
 		errs = append(errs, s.Close())
 	}
@@ -226,31 +236,39 @@ func (l *Lines) Run(ctx context.Context) error {
 	for _, s := range l.servers {
 		g.Go(func() error { return s.Run(ctx) })
 	}
-	g.Go(func() error {
-		t := time.NewTicker(l.cfg.Every)
-		defer t.Stop()
-		last := ""
-		for {
-			err := l.Poll(ctx)
-			if err != nil && ctx.Err() == nil && err.Error() != last { // once, not every minute
-				l.needs.Logger.Warn("a source of lines cannot be read and will be tried again", "error", err)
-			}
-			last = ""
-			if err != nil {
-				last = err.Error()
-			}
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-t.C:
-			}
-		}
-	})
+	g.Go(func() error { return l.repeat(ctx, l.cfg.Every, l.pollFiles) })
+	l.runSQL(ctx, g)
 	return g.Wait()
 }
 
-// Poll reads what is new in all files. What can be read is, whatever else cannot.
+// repeat polls until ctx ends.
+func (l *Lines) repeat(ctx context.Context, every time.Duration, poll func(context.Context) error) error {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	last := ""
+	for {
+		err := poll(ctx)
+		if err != nil && ctx.Err() == nil && err.Error() != last { // once, not every minute
+			l.needs.Logger.Warn("a source of lines cannot be read and will be tried again", "error", err)
+		}
+		last = ""
+		if err != nil {
+			last = err.Error()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// Poll reads what is new in all files and databases. What can be read is, whatever else cannot.
 func (l *Lines) Poll(ctx context.Context) error {
+	return errors.Join(l.pollFiles(ctx), l.pollSQL(ctx))
+}
+
+func (l *Lines) pollFiles(ctx context.Context) error {
 	var errs []error
 	for _, f := range l.files {
 		if err := f.poll(ctx, l.needs.Now()); err != nil {

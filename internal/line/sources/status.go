@@ -26,6 +26,7 @@ type Status struct {
 const (
 	Well   = "well"
 	Silent = "silent" // nothing yet, or nothing for a day
+	Down   = "down"   // it does not answer, or its answer cannot be used
 	Clock  = "clock"  // its clock is off: answers near a change of holder are ambiguous
 )
 
@@ -50,6 +51,8 @@ func status(s *source, h archive.Health, now time.Time) Status {
 		st.Lag = now.Sub(h.Latest).Seconds()
 	}
 	switch {
+	case s.down.Load():
+		st.Health = Down
 	case h.Latest.IsZero() || s.kind != "table" && now.Sub(h.Latest) > silence:
 		st.Health = Silent
 	case h.Clock > 0:

@@ -76,8 +76,19 @@ func lines(t *testing.T, db *store.DB) {
 	if n, err := l.Name(t.Context(), all[0][9]); n != names[9] || err != nil {
 		t.Error(n, err)
 	}
-	if h, err := open().Handle(t.Context(), all[0][10]); len(h) != 16 || err != nil {
-		t.Errorf("the handle of a forgotten line is %q, %v", h, err)
+	for _, id := range []line.ID{all[0][9], all[0][10]} { // the second is forgotten
+		h, err := open().Handle(t.Context(), id)
+		if len(h) != 16 || err != nil {
+			t.Errorf("the handle of a line is %q, %v", h, err)
+		}
+		if got, err := open().ByHandle(t.Context(), h); got != id || err != nil {
+			t.Errorf("the line of a handle is %d, %v; want %d", got, err, id)
+		}
+	}
+	for _, h := range []string{"", "aaaaaaaaaaaaaaaa"} {
+		if got, err := open().ByHandle(t.Context(), h); got != 0 || err != nil {
+			t.Errorf("a handle that nobody has is line %d, %v", got, err)
+		}
 	}
 	got, err := l.Numbers(t.Context(), names[10:11])
 	if err != nil || got[0] != 2501 {
