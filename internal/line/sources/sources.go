@@ -59,7 +59,7 @@ type Lines struct {
 	room    line.Room
 	sources []*source
 	files   []*files
-	servers []*radius.Server
+	servers []server
 }
 
 // source is one that keeps sessions.
@@ -150,7 +150,7 @@ func (l *Lines) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return l.openSyslog(ctx)
 }
 
 // source opens one that keeps sessions.
@@ -215,7 +215,7 @@ func (l *Lines) Listen() error {
 		}
 		l.servers = append(l.servers, server)
 	}
-	return nil
+	return l.listenSyslog()
 }
 
 // Run takes in what sources say until ctx ends.
