@@ -78,7 +78,7 @@ const (
 	fates
 )
 
-var fateNames = [fates]string{"kept", "other", "damaged", "malformed", "long", "stranger", "clock", "failed"}
+var fateNames = [fates]string{"kept", "other", "damaged", "malformed", "long", "stranger", "time", "failed"}
 
 // Listen opens the ports. heard is until when the records reach that each device has sent before, in seconds of Unix time:
 // what it has sent since is missing. The caller calls Run, and Close where it does not.
@@ -87,7 +87,7 @@ func Listen(cfg Config, heard map[string]int64, sink Sink, now func() time.Time,
 		cfg: cfg, sink: sink, now: now, log: log, from: cfg.From, conns: map[net.Conn]struct{}{},
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tocsin_line_syslog_messages_total",
-			Help: "Messages of NAT devices, by what became of them: kept, other (of no layout), damaged, malformed, long, stranger, clock, failed.",
+			Help: "Messages of NAT devices, by what became of them: kept, other (of no layout), damaged, malformed, long, stranger, time (which cannot be), failed.",
 		}, []string{"fate"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tocsin_line_syslog_dropped_total", Help: "Datagrams that the kernel threw away for want of room.",
