@@ -2,6 +2,7 @@ package line
 
 import (
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -36,6 +37,27 @@ func Local(at time.Time, layout, text string) (Moment, error) {
 	}
 	return Moment{first.Unix(), last.Unix()}, nil
 }
+
+// Yearless is the moment of a time without zone and year, by which it happened at most a day after it was received: a
+// device may be ahead, and its evening be our morning. layout and text are without the year; the place is that of zone,
+// nil is UTC.
+func Yearless(zone *time.Location, layout, text string, received time.Time) (Moment, error) {
+	if zone == nil {
+		zone = time.UTC
+	}
+	latest := received.AddDate(0, 0, 1)
+	for year := latest.In(zone).Year(); year > received.Year()-2; year-- {
+		full := strconv.Itoa(year) + " " + text
+		at, err := time.ParseInLocation("2006 "+layout, full, zone)
+		if err != nil || at.After(latest) {
+			continue
+		}
+		return Local(at, "2006 "+layout, full)
+	}
+	return Moment{}, errNoTime
+}
+
+var errNoTime = errors.New("it says no time that there was")
 
 // sameClock reports whether two clocks of different zones show the same.
 func sameClock(a, b time.Time) bool {

@@ -81,6 +81,17 @@ func NewTracker(rules Rules, emit func(Session)) *Tracker {
 // Mark is the latest moment that the source has spoken of; Ever before its first record.
 func (t *Tracker) Mark() int64 { return t.mark }
 
+// Heard is the latest moment that each device has spoken of, of those that said when.
+func (t *Tracker) Heard() map[string]int64 {
+	heard := map[string]int64{}
+	for name, d := range t.devices {
+		if d.mark != Ever {
+			heard[name] = d.mark
+		}
+	}
+	return heard
+}
+
 // Take takes a valid record, whose Held is holder here.
 func (t *Tracker) Take(r *Record, holder Holder) {
 	d := t.device(r.NAS)

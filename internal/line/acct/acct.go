@@ -90,6 +90,9 @@ func Records(a Attributes, who Identity, received line.Moment) ([]line.Record, e
 		return nil, errors.New("Acct-Session-Id is missing (RFC 2866 §5.5)")
 	}
 	if base.Held.Line = who.of(a); base.Held.Line == "" {
+		if a.Get("NFWare-vCGNAT-Inside-Addr") != "" { // it holds ports behind a NAT, and its numbers mean nothing without the dictionary
+			return nil, errors.New("the request is of a NAT: have it log by syslog, and read that as lines.syslog or lines.nat")
+		}
 		return nil, errors.New("no attribute names the line: say in the config which one does")
 	}
 	lasted, err := seconds(a, "Acct-Session-Time")

@@ -243,9 +243,7 @@ func (s *Source) take(place uint64, records []numbered) error {
 		r := &records[i]
 		s.tracker.Take(&r.Record, r.holder)
 		if r.Action == line.Missing {
-			if gap := (line.Span{From: r.Since.Earliest, To: r.At.Latest + 1}); !slices.Contains(s.known.Gaps, gap) {
-				s.known.Gaps = append(s.known.Gaps, gap)
-			}
+			s.known.Gaps = with(s.known.Gaps, line.Span{From: r.Since.Earliest, To: r.At.Latest + 1})
 		}
 		if r.received != 0 {
 			s.clock(r.At.Latest, r.received)
@@ -259,6 +257,23 @@ func (s *Source) take(place uint64, records []numbered) error {
 		return s.Flush()
 	}
 	return nil
+}
+
+// with puts a gap among the others, in order. Those that touch are one: while a port is flooded there is one a second.
+func with(gaps []line.Span, gap line.Span) []line.Span {
+	from, _ := slices.BinarySearchFunc(gaps, gap.From, func(g line.Span, at int64) int { return cmp.Compare(g.To, at) })
+	to := from
+	for ; to < len(gaps) && gaps[to].From <= gap.To; to++ {
+		gap = line.Span{From: min(gap.From, gaps[to].From), To: max(gap.To, gaps[to].To)}
+	}
+	return slices.Replace(gaps, from, to, gap)
+}
+
+// Heard is until when the records of each device reach, in seconds of Unix time by its clock.
+func (s *Source) Heard() map[string]int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tracker.Heard()
 }
 
 // clock learns from a record how far the source's clock is off. Records take their time to us, so that of an hour's

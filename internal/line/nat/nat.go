@@ -4,12 +4,14 @@ package nat
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"iter"
 	"math"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,93 +48,210 @@ func (l *Logs) Read(r io.Reader, written time.Time) iter.Seq2[line.Record, error
 				yield(line.Record{}, &report.RowError{Row: row, Reason: "the log cannot be read on: " + report.Reason(err)})
 				return
 			}
-			rec, ok, err := l.Line(strings.TrimRight(string(text), "\r\n"), written)
-			if err != nil {
-				err = &report.RowError{Row: row, Reason: err.Error()}
-			}
-			if (ok || err != nil) && !yield(rec, err) {
+			records, err := l.Line(strings.TrimRight(string(text), "\r\n"), written)
+			if err != nil && !yield(line.Record{}, &report.RowError{Row: row, Reason: err.Error()}) {
 				return
+			}
+			for i := range records {
+				if !yield(records[i], nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
+// compiled is a layout that is ready for use.
 type compiled struct {
 	*layout
+	begins string // each match does; empty where attributes are quoted
 	re     *regexp.Regexp
-	groups map[string]int
+	groups [names]int    // of re; 0: none
+	attrs  [names]string // that hold what is named, where attributes are quoted
 }
+
+// name is what a pattern can name.
+type name uint8
+
+const (
+	inside name = iota
+	outside
+	lo
+	hi
+	proto
+	epoch
+	began
+	names
+)
+
+var nameTexts = [names]string{"inside", "outside", "lo", "hi", "proto", "epoch", "began"}
 
 // table is compiled when it is first asked for.
 var table = sync.OnceValue(func() []compiled {
 	all := make([]compiled, len(layouts))
 	for i := range layouts {
-		all[i] = compiled{&layouts[i], regexp.MustCompile(layouts[i].pattern), map[string]int{}}
-		for n, name := range all[i].re.SubexpNames() {
-			if name != "" {
-				all[i].groups[name] = n
+		c := &all[i]
+		c.layout = &layouts[i]
+		if c.how.quoted {
+			for part := range strings.FieldsSeq(c.pattern) {
+				what, attr, _ := strings.Cut(part, "=")
+				c.attrs[slices.Index(nameTexts[:], what)] = attr + `="`
 			}
+			continue
+		}
+		c.begins, _ = regexp.MustCompile(c.pattern).LiteralPrefix()
+		c.re = regexp.MustCompile("^(?:" + c.pattern + ")") // which is much quicker where it does not have to look for its beginning
+		for n, what := range nameTexts {
+			c.groups[n] = max(c.re.SubexpIndex(what), 0)
 		}
 	}
 	return all
 })
 
-// Line reads one line, with or without the header of syslog; received is when it came at the latest. ok is false where
-// it is of no layout. The error is one sentence that names no address.
-func (l *Logs) Line(text string, received time.Time) (r line.Record, ok bool, err error) {
-	for _, c := range table() {
+// values are what a line says, by name; empty: nothing.
+type values [names]string
+
+// find finds the first match, and where it ends.
+func (c *compiled) find(text string) (v values, end int) {
+	if c.how.quoted {
+		return c.attributes(text)
+	}
+	for from := 0; ; {
+		at := strings.Index(text[from:], c.begins)
+		if at < 0 {
+			return v, -1
+		}
+		at += from
+		if m := c.re.FindStringSubmatchIndex(text[at:]); m != nil {
+			for n, g := range c.groups {
+				if g > 0 && m[2*g] >= 0 {
+					v[n] = text[at+m[2*g] : at+m[2*g+1]]
+				}
+			}
+			return v, at + m[1]
+		}
+		from = at + 1
+	}
+}
+
+func (c *compiled) attributes(text string) (v values, end int) {
+	for n, attr := range c.attrs {
+		if attr == "" {
+			continue
+		}
+		if v[n] = attribute(text, attr); v[n] == "" && name(n) != epoch && name(n) != began {
+			return v, -1
+		}
+	}
+	return v, len(text)
+}
+
+// attribute is the value of an attribute, "" where there is none; before its name is a space or a bracket.
+func attribute(text, attr string) string {
+	for from := 0; ; {
+		at := strings.Index(text[from:], attr)
+		if at < 0 {
+			return ""
+		}
+		at += from
+		from = at + len(attr)
+		if at == 0 || text[at-1] != ' ' && text[at-1] != '[' {
+			continue
+		}
+		value, _, ok := strings.Cut(text[from:], `"`)
+		if !ok {
+			return ""
+		}
+		return value
+	}
+}
+
+// Line reads one line, with or without the header of syslog; received is when it came at the latest. There are no records
+// where it is of no layout. The error is one sentence that names no address.
+func (l *Logs) Line(text string, received time.Time) ([]line.Record, error) {
+	records, err := l.Message(nil, text, line.Moment{}, "")
+	if len(records) == 0 {
+		return nil, err
+	}
+	nas := host(text)
+	var at line.Moment
+	for i := range records {
+		r := &records[i]
+		r.NAS = nas
+		if r.At.IsZero() {
+			if at.IsZero() {
+				if at, err = l.at(text, received); err != nil {
+					return nil, err
+				}
+			}
+			r.At = at
+		}
+		if bad := r.Validate(); bad != nil {
+			return nil, errors.New(report.Reason(bad))
+		}
+	}
+	return records, nil
+}
+
+// Message appends to records what a line says that came without its header: by whom and when the header said it. Where at
+// is not known the records have the time that stands in the line, or none. Nothing is appended where the line is of no
+// layout. The error is one sentence that names no address: the line says who has which ports, and not so that it can be
+// used.
+func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas string) ([]line.Record, error) {
+	torn, none := false, len(records)
+	all := table()
+	for i := range all {
+		c := &all[i]
 		if !strings.Contains(text, c.mark) {
 			continue
 		}
-		m := c.re.FindStringSubmatchIndex(text)
-		if m == nil {
-			continue
-		}
-		group := func(name string) string {
-			n, ok := c.groups[name]
-			if !ok || m[2*n] < 0 {
-				return ""
+		rest, before, found := text, len(records), false
+		for {
+			v, end := c.find(rest)
+			if end < 0 {
+				break
 			}
-			return text[m[2*n]:m[2*n+1]]
-		}
-		r, err = l.record(&c, group)
-		if err != nil {
-			return r, false, err
-		}
-		if epoch := group("epoch"); epoch != "" {
-			n, err := strconv.ParseInt(epoch, 16, 64)
-			if err != nil || n <= 0 || n > 1<<40 {
-				return r, false, errors.New("the device's time is none")
+			found = true
+			r, err := l.record(c, &v, at)
+			r.NAS = nas
+			if err == nil && !r.At.IsZero() {
+				err = r.Validate()
 			}
-			r.At = line.Moment{Earliest: n, Latest: n}
-		} else if r.At, err = l.at(text, received); err != nil {
-			return r, false, err
+			if err != nil {
+				return records[:before], errors.New(report.Reason(err))
+			}
+			if r.Range.Prefix.Addr() != r.Held.Inside { // else nothing was translated
+				records = append(records, r)
+			}
+			if rest = rest[end:]; !c.how.many {
+				break
+			}
 		}
-		r.NAS = host(text)
-		if bad := r.Validate(); bad != nil {
-			return r, false, errors.New(report.Reason(bad))
+		torn = torn || c.how.sure && (!found || c.how.many && strings.Contains(rest, c.mark))
+		if found && !c.how.joined {
+			return records, nil
 		}
-		return r, true, nil
 	}
-	return r, false, nil
+	if torn { // what it says is not to be relied on, as far as it can be read
+		return records[:none], errTorn
+	}
+	return records, nil
 }
 
-func (l *Logs) record(c *compiled, group func(string) string) (line.Record, error) {
-	r := line.Record{Action: c.action}
-	inside, err1 := netip.ParseAddr(group("inside"))
-	outside, err2 := netip.ParseAddr(group("outside"))
-	if err1 != nil || err2 != nil {
+var errTorn = errors.New("the line says who has which ports, and a part of it is missing or unknown")
+
+func (l *Logs) record(c *compiled, v *values, at line.Moment) (line.Record, error) {
+	r := line.Record{Action: c.action, At: at}
+	in, err1 := netip.ParseAddr(v[inside])
+	out, err2 := netip.ParseAddr(v[outside])
+	if err1 != nil || err2 != nil || in.Zone() != "" || !out.Is4() {
 		return r, errors.New("an address of the line is none")
 	}
-	r.Held = line.Held{Inside: inside, Realm: l.Realm}
-	r.Range = line.Whole(netip.PrefixFrom(outside, 32))
-	if lo := group("lo"); lo != "" {
-		hi := group("hi")
-		if hi == "" {
-			hi = lo
-		}
-		first, err1 := strconv.ParseUint(lo, 10, 16)
-		last, err2 := strconv.ParseUint(hi, 10, 16)
+	r.Held = line.Held{Inside: in.Unmap(), Realm: l.Realm}
+	r.Range = line.Whole(netip.PrefixFrom(out, 32))
+	if v[lo] != "" {
+		first, err1 := strconv.ParseUint(v[lo], 10, 16)
+		last, err2 := strconv.ParseUint(cmp.Or(v[hi], v[lo]), 10, 16)
 		switch {
 		case err1 != nil || err2 != nil:
 			return r, errors.New("a port of the line is above 65535")
@@ -141,18 +260,38 @@ func (l *Logs) record(c *compiled, group func(string) string) (line.Record, erro
 		}
 		r.Range.Lo, r.Range.Hi = uint16(first), uint16(last)
 	}
-	switch proto := strings.ToLower(group("proto")); proto {
-	case "", "0":
-	case "6":
-		r.Range.Proto = "tcp"
-	case "17":
-		r.Range.Proto = "udp"
-	case "1":
-		r.Range.Proto = "icmp"
-	default:
-		r.Range.Proto = proto
+	r.Range.Proto = protocol(v[proto])
+	var err error
+	if v[epoch] != "" {
+		r.At, err = seconds(v[epoch])
 	}
-	return r, nil
+	if v[began] != "" && err == nil {
+		r.Since, err = seconds(v[began])
+	}
+	return r, err
+}
+
+// protocol is that of a name or number. It is no part of the line, which would be kept in memory for it.
+func protocol(s string) string {
+	switch {
+	case s == "" || s == "0" || s == "-":
+		return ""
+	case s == "6" || strings.EqualFold(s, "tcp"):
+		return "tcp"
+	case s == "17" || strings.EqualFold(s, "udp"):
+		return "udp"
+	case s == "1" || strings.EqualFold(s, "icmp"):
+		return "icmp"
+	}
+	return strings.Clone(strings.ToLower(s))
+}
+
+func seconds(hexadecimal string) (line.Moment, error) {
+	n, err := strconv.ParseInt(hexadecimal, 16, 64)
+	if err != nil || n <= 0 || n > 1<<40 {
+		return line.Moment{}, errors.New("the device's time is none")
+	}
+	return line.Moment{Earliest: n, Latest: n}, nil
 }
 
 // at is the time in the header: RFC 5424 §6.2.3, which has a zone, or RFC 3164 §4.1.2, which has neither zone nor year.
@@ -165,17 +304,9 @@ func (l *Logs) at(text string, received time.Time) (line.Moment, error) {
 	}
 	const old = "Jan _2 15:04:05"
 	if len(body) > len(old) && body[len(old)] == ' ' {
-		zone := l.Zone
-		if zone == nil {
-			zone = time.UTC
-		}
-		for year := received.In(zone).AddDate(0, 0, 1).Year(); year > received.Year()-2; year-- {
-			full := strconv.Itoa(year) + " " + body[:len(old)]
-			at, err := time.ParseInLocation("2006 "+old, full, zone)
-			if err != nil || at.After(received.AddDate(0, 0, 1)) {
-				continue
-			}
-			return line.Local(at, "2006 "+old, full)
+		at, err := line.Yearless(l.Zone, old, body[:len(old)], received)
+		if err == nil || errors.Is(err, line.ErrSkipped) {
+			return at, err
 		}
 	}
 	return line.Moment{}, errors.New("the line says no time: its header is neither that of RFC 5424 nor that of RFC 3164")

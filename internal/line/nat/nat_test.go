@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 	_ "time/tzdata"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"tocsin/internal/corpustest"
 	"tocsin/internal/line"
@@ -142,9 +144,43 @@ func TestLines(t *testing.T) {
 			}
 		})
 	}
-	r, ok, err := (&nat.Logs{Realm: "cgn"}).Line(header+block, written)
-	if err != nil || !ok || r.NAS != "nat1" || r.Held.Realm != "cgn" || r.Session != "" {
-		t.Errorf("%+v, %v, %v", r, ok, err)
+	all, err := (&nat.Logs{Realm: "cgn"}).Line(header+block, written)
+	if err != nil || len(all) != 1 || all[0].NAS != "nat1" || all[0].Held.Realm != "cgn" || all[0].Session != "" {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
+// TestLayouts: the cases in testdata, one file a vendor, and no destination in what they make.
+func TestLayouts(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
+	if err != nil || len(paths) == 0 {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			a, err := txtar.ParseFile(path)
+			if err != nil || len(a.Files) != 2 || len(a.Comment) == 0 {
+				t.Fatalf("%v: want a sentence, input and want", err)
+			}
+			var out strings.Builder
+			for r, err := range (&nat.Logs{Realm: "cgn"}).Read(strings.NewReader(string(a.Files[0].Data)), written) {
+				if row, ok := errors.AsType[*report.RowError](err); ok {
+					fmt.Fprintf(&out, "line %d: %s\n", row.Row, row.Reason)
+					continue
+				}
+				text := r.NAS + " " + strings.ReplaceAll(said(&r), "  ", " ")
+				if !r.Since.IsZero() {
+					text += time.Unix(r.Since.Earliest, 0).UTC().Format(" since 2006-01-02 15:04:05")
+				}
+				fmt.Fprintln(&out, text)
+				if strings.Contains(fmt.Sprintf("%+v", r), "203.0.113.99") {
+					t.Errorf("the destination is in %+v", r)
+				}
+			}
+			if diff := gocmp.Diff(string(a.Files[1].Data), out.String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -157,9 +193,14 @@ func FuzzLine(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		r, ok, err := (&nat.Logs{}).Line(text, written)
-		if ok && (err != nil || r.Validate() != nil) {
-			t.Errorf("%+v: %v, %v", r, err, r.Validate())
+		all, err := (&nat.Logs{}).Line(text, written)
+		if err != nil && len(all) > 0 {
+			t.Errorf("%+v and %v", all, err)
+		}
+		for i := range all {
+			if err := all[i].Validate(); err != nil {
+				t.Errorf("%+v: %v", all[i], err)
+			}
 		}
 	})
 }
@@ -173,7 +214,7 @@ func BenchmarkLine(b *testing.B) {
 			l := &nat.Logs{}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := l.Line(text, written); err != nil {
+				if _, err := l.Line(text, written); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -46,6 +46,8 @@ type Config struct {
 	DHCPD []Leases `yaml:"dhcpd"`
 	// NAT is the logs of NAT devices.
 	NAT []NAT `yaml:"nat"`
+	// Syslog is receivers of such logs over the network.
+	Syslog []Syslog `yaml:"syslog"`
 	// FixedNAT is NATs whose ports follow from their configuration (RFC 7422).
 	FixedNAT []FixedNAT `yaml:"fixed_nat"`
 	// SQL is queries of your own database, of FreeRADIUS's radacct or another table.
@@ -168,7 +170,7 @@ func Defaults() Config {
 
 // Any reports whether there is a source.
 func (c *Config) Any() bool {
-	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.FixedNAT)+len(c.SQL) > 0
+	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.Syslog)+len(c.FixedNAT)+len(c.SQL) > 0
 }
 
 // Rebase returns the config with relative paths beginning at dir.
@@ -188,6 +190,7 @@ func (c Config) Rebase(dir string) Config {
 	}
 	c.Tables, c.RADIUS, c.Detail = slices.Clone(c.Tables), slices.Clone(c.RADIUS), slices.Clone(c.Detail)
 	c.Kea, c.DHCPD, c.NAT = slices.Clone(c.Kea), slices.Clone(c.DHCPD), slices.Clone(c.NAT)
+	c.Syslog = rebaseSyslog(c.Syslog, at)
 	for i := range c.Tables {
 		c.Tables[i].File = at(c.Tables[i].File)
 	}
@@ -269,6 +272,7 @@ func (c *Config) Validate() error {
 		v.zone(n.Zone)
 		v.realm(n.Realm)
 	}
+	v.syslogs(c.Syslog)
 	for i, f := range c.FixedNAT {
 		v.in("fixed_nat", i).source(f.Name, 0)
 		v.realm(f.Realm)

@@ -62,7 +62,7 @@ type Lines struct {
 	room    line.Room
 	sources []*source
 	files   []*files
-	servers []*radius.Server
+	servers []server
 
 	queries  []*query
 	contacts contact.Book // nil: nothing knows contacts
@@ -157,6 +157,9 @@ func (l *Lines) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.openSyslog(ctx); err != nil {
+		return err
+	}
 	for i := range l.cfg.SQL {
 		if err := l.openSQL(ctx, &l.cfg.SQL[i]); err != nil {
 			return err
@@ -227,7 +230,7 @@ func (l *Lines) Listen() error {
 		}
 		l.servers = append(l.servers, server)
 	}
-	return nil
+	return l.listenSyslog()
 }
 
 // Run takes in what sources say until ctx ends.
