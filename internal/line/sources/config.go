@@ -44,6 +44,8 @@ type Config struct {
 	NAT []NAT `yaml:"nat"`
 	// FixedNAT is NATs whose ports follow from their configuration (RFC 7422).
 	FixedNAT []FixedNAT `yaml:"fixed_nat"`
+	// HTTP is systems of your own that are asked when somebody wants to know.
+	HTTP []HTTP `yaml:"http"`
 }
 
 // Table is a CSV file with a header: addr or prefix, line, and perhaps from and to.
@@ -159,7 +161,7 @@ func Defaults() Config {
 
 // Any reports whether there is a source.
 func (c *Config) Any() bool {
-	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.FixedNAT) > 0
+	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.FixedNAT)+len(c.HTTP) > 0
 }
 
 // Rebase returns the config with relative paths beginning at dir.
@@ -179,6 +181,7 @@ func (c Config) Rebase(dir string) Config {
 	}
 	c.Tables, c.RADIUS, c.Detail = slices.Clone(c.Tables), slices.Clone(c.RADIUS), slices.Clone(c.Detail)
 	c.Kea, c.DHCPD, c.NAT = slices.Clone(c.Kea), slices.Clone(c.DHCPD), slices.Clone(c.NAT)
+	c.HTTP = rebased(c.HTTP, at)
 	for i := range c.Tables {
 		c.Tables[i].File = at(c.Tables[i].File)
 	}
@@ -265,6 +268,9 @@ func (c *Config) Validate() error {
 		if err := n.Validate(); err != nil {
 			v.bad(fieldOf(err), report.Reason(err))
 		}
+	}
+	for i := range c.HTTP {
+		v.in("http", i).http(&c.HTTP[i])
 	}
 	return errors.Join(v.errs...)
 }

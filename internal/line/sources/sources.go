@@ -60,6 +60,7 @@ type Lines struct {
 	sources []*source
 	files   []*files
 	servers []*radius.Server
+	asked   []asked
 }
 
 // source is one that keeps sessions.
@@ -150,7 +151,7 @@ func (l *Lines) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return l.openHTTP()
 }
 
 // source opens one that keeps sessions.
@@ -181,6 +182,9 @@ func (l *Lines) Close() error {
 	}
 	for _, s := range l.sources {
 		errs = append(errs, s.archive.Close())
+	}
+	for _, a := range l.asked {
+		errs = append(errs, a.resolver.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -314,6 +318,9 @@ type Purged struct {
 func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
 	var out []Purged
 	longest := time.Duration(0)
+	if len(l.asked) > 0 { // their lines keep their handles for as long as those of others
+		longest = l.cfg.Keep
+	}
 	for _, s := range l.sources {
 		longest = max(longest, s.keep)
 		end := before
