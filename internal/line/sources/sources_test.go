@@ -87,15 +87,18 @@ func newNode(t *testing.T, cfg sources.Config) *node {
 // open opens the room, as after a crash: what was open before is not closed.
 func (n *node) open() {
 	n.t.Helper()
+	if err := n.try(); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *node) try() (err error) {
 	n.reg = prometheus.NewRegistry()
-	var err error
 	n.lines, err = sources.Open(n.t.Context(), n.cfg, sources.Needs{
 		Dir: n.dir, Table: &n.table, Log: n.log, Keys: []archive.Keys{{ID: "a", Pseudonym: [32]byte{1}, Seal: [32]byte{2}}},
 		Logger: slog.New(slog.NewJSONHandler(&n.said, nil)), Registry: n.reg, Now: func() time.Time { return n.now },
 	})
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	return err
 }
 
 func (n *node) poll() {
