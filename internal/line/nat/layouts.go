@@ -17,7 +17,7 @@ const (
 	v4   = `\d{1,3}(?:\.\d{1,3}){3}`
 	addr = `(?P<inside>` + v4 + `)`
 	ext  = `(?P<outside>` + v4 + `)`
-	num  = `\d{1,5}`
+	num  = `\d{1,5}\b` // of six digits, the first five are no port
 )
 
 // layouts are all of them. Where they are from stands beside each; samples lie in the corpus (cgnat) or stand in the

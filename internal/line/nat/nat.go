@@ -25,7 +25,13 @@ type Logs struct {
 	Zone  *time.Location // of times without a zone; nil is UTC
 }
 
-const maxLine = 16 << 10
+const (
+	maxLine = 16 << 10
+
+	// leastCut is from how many bytes on a line may have been cut off on its way: so much every receiver of syslog takes
+	// (RFC 5424 §6.1). Of a port that is cut off, what is left is another port.
+	leastCut = 480
+)
 
 // Read yields a record for each line that says who has which ports, and a *report.RowError for each that says so in a way
 // that cannot be used. Other lines are left aside. year is when the file was written last: times in it that have no year
@@ -94,6 +100,9 @@ func (l *Logs) Line(text string, received time.Time) (r line.Record, ok bool, er
 				return ""
 			}
 			return text[m[2*n]:m[2*n+1]]
+		}
+		if last := text[len(text)-1]; m[1] == len(text) && len(text) >= leastCut && last >= '0' && last <= '9' {
+			return r, false, errors.New("the line ends within what it says, and may be cut off: let the syslog servers on its way take longer messages")
 		}
 		r, err = l.record(&c, group)
 		if err != nil {
