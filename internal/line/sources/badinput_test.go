@@ -17,6 +17,7 @@ import (
 	"layeh.com/radius/rfc2866"
 	"layeh.com/radius/rfc2869"
 
+	"tocsin/internal/line"
 	"tocsin/internal/line/sources"
 	"tocsin/internal/report"
 )
@@ -224,7 +225,7 @@ func (f *fault) check(t *testing.T, n *node) {
 	}
 	named := 0
 	for at := f.day; at.Before(f.day.Add(13 * time.Hour)); at = at.Add(time.Minute) {
-		got, err := n.ask(held, f.port, at.Format(time.RFC3339))
+		got, err := n.lines.Which(t.Context(), &line.Selector{Addr: netip.MustParseAddr(held), Port: f.port, Proto: "tcp", At: at}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
