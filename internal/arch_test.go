@@ -51,7 +51,7 @@ var wires = []struct {
 	{[]string{"github.com/nats-io"}, []string{"stream"}},
 	{
 		[]string{"net/http", "github.com/danielgtaylor/huma"},
-		[]string{"api", "console", "app", "intake/http", "intake/fetch", "line/contact", "partner"},
+		[]string{"api", "console", "app", "intake/http", "intake/fetch", "line/contact", "line/resolver", "partner"},
 	},
 	{[]string{"github.com/transparency-dev", "k8s.io/klog"}, []string{"evidence"}},
 	{[]string{"github.com/osrg/gobgp"}, []string{"shield/bgp"}},
@@ -277,6 +277,8 @@ func TestArrowsCanFail(t *testing.T) {
 		{"internal/intake/folder/a.go", "tocsin/internal/desk", ""},
 		{"internal/intake/http/a.go", "net/http", ""},
 		{"internal/intake/fetch/a.go", "net/http", ""}, // the one that asks others
+		{"internal/line/resolver/a.go", "net/http", ""},
+		{"internal/line/sources/a.go", "net/http", "only api"},
 		{"internal/intake/feed/a.go", "net/http", "only api"},
 		{"internal/intake/httpx/a.go", "net/http", "only api"},
 		{"internal/intake/folder/a.go", "net/http/httputil", "only api"},

@@ -31,7 +31,7 @@ const (
 	addr = `(?P<inside>` + v4 + `)`
 	any  = `(?P<inside>` + v6 + `)` // of NAT64 and DS-Lite too
 	ext  = `(?P<outside>` + v4 + `)`
-	num  = `\d{1,5}`
+	num  = `\d{1,5}\b` // of six digits, the first five are no port
 )
 
 // Parts of patterns.

@@ -27,7 +27,13 @@ type Logs struct {
 	Zone  *time.Location // of times without a zone; nil is UTC
 }
 
-const maxLine = 16 << 10
+const (
+	maxLine = 16 << 10
+
+	// leastCut is from how many bytes on a line may have been cut off on its way: so much every receiver of syslog takes
+	// (RFC 5424 §6.1). Of a port that is cut off, what is left is another port.
+	leastCut = 480
+)
 
 // Read yields a record for each line that says who has which ports, and a *report.RowError for each that says so in a way
 // that cannot be used. Other lines are left aside. year is when the file was written last: times in it that have no year
@@ -212,6 +218,9 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 				break
 			}
 			found = true
+			if last := text[len(text)-1]; end == len(rest) && !c.how.quoted && len(text) >= leastCut && last >= '0' && last <= '9' {
+				return records[:before], errCut
+			}
 			r, err := l.record(c, &v, at)
 			r.NAS = nas
 			if err == nil && !r.At.IsZero() {
@@ -237,6 +246,8 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 	}
 	return records, nil
 }
+
+var errCut = errors.New("the line ends within what it says, and may be cut off: let the syslog servers on its way take longer messages")
 
 var errTorn = errors.New("the line says who has which ports, and a part of it is missing or unknown")
 

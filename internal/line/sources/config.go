@@ -52,6 +52,8 @@ type Config struct {
 	FixedNAT []FixedNAT `yaml:"fixed_nat"`
 	// SQL is queries of your own database, of FreeRADIUS's radacct or another table.
 	SQL []SQL `yaml:"sql"`
+	// HTTP is systems of your own that are asked when somebody wants to know.
+	HTTP []HTTP `yaml:"http"`
 
 	// Contact says where the contact of a line is asked for.
 	Contact Contact `yaml:"contact"`
@@ -170,7 +172,7 @@ func Defaults() Config {
 
 // Any reports whether there is a source.
 func (c *Config) Any() bool {
-	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.Syslog)+len(c.FixedNAT)+len(c.SQL) > 0
+	return len(c.Tables)+len(c.RADIUS)+len(c.Detail)+len(c.Kea)+len(c.DHCPD)+len(c.NAT)+len(c.Syslog)+len(c.FixedNAT)+len(c.SQL)+len(c.HTTP) > 0
 }
 
 // Rebase returns the config with relative paths beginning at dir.
@@ -191,6 +193,7 @@ func (c Config) Rebase(dir string) Config {
 	c.Tables, c.RADIUS, c.Detail = slices.Clone(c.Tables), slices.Clone(c.RADIUS), slices.Clone(c.Detail)
 	c.Kea, c.DHCPD, c.NAT = slices.Clone(c.Kea), slices.Clone(c.DHCPD), slices.Clone(c.NAT)
 	c.Syslog = rebaseSyslog(c.Syslog, at)
+	c.HTTP = rebased(c.HTTP, at)
 	for i := range c.Tables {
 		c.Tables[i].File = at(c.Tables[i].File)
 	}
@@ -285,6 +288,9 @@ func (c *Config) Validate() error {
 		v.in("sql", i).sql(&c.SQL[i])
 	}
 	v.contact(&c.Contact)
+	for i := range c.HTTP {
+		v.in("http", i).http(&c.HTTP[i])
+	}
 	return errors.Join(v.errs...)
 }
 

@@ -66,6 +66,7 @@ type Lines struct {
 
 	queries  []*query
 	contacts contact.Book // nil: nothing knows contacts
+	asked    []asked
 }
 
 // source is one that keeps sessions.
@@ -165,6 +166,9 @@ func (l *Lines) open(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := l.openHTTP(); err != nil {
+		return err
+	}
 	return l.openContact()
 }
 
@@ -196,6 +200,9 @@ func (l *Lines) Close() error {
 	}
 	for _, s := range l.sources {
 		errs = append(errs, s.archive.Close())
+	}
+	for _, a := range l.asked {
+		errs = append(errs, a.resolver.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -345,6 +352,9 @@ func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([
 	}
 	var out []Purged
 	longest := time.Duration(0)
+	if len(l.asked) > 0 { // their lines keep their handles for as long as those of others
+		longest = l.cfg.Keep
+	}
 	for _, s := range l.sources {
 		longest = max(longest, s.keep)
 		end := before

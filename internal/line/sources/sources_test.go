@@ -89,10 +89,14 @@ func newNode(t *testing.T, cfg sources.Config) *node {
 // open opens the room, as after a crash: what was open before is not closed.
 func (n *node) open() {
 	n.t.Helper()
-	var err error
-	if n.lines, err = sources.Open(n.t.Context(), n.cfg, n.needs()); err != nil {
+	if err := n.try(); err != nil {
 		n.t.Fatal(err)
 	}
+}
+
+func (n *node) try() (err error) {
+	n.lines, err = sources.Open(n.t.Context(), n.cfg, n.needs())
+	return err
 }
 
 func (n *node) needs() sources.Needs {

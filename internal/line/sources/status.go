@@ -20,14 +20,21 @@ type Status struct {
 	Gaps    int       `json:"gaps"`                 // spans of its log that are known to be missing
 	Since   time.Time `json:"since"`                // what was before is deleted; zero: nothing is
 	Health  string    `json:"health"`
+
+	// Of one that is asked, since the node began: its rows are the questions that it answered, refused those to which
+	// there was no answer that could be used.
+	Cached  int64  `json:"cached,omitempty"`  // questions that were answered from what it had said lately
+	Unasked int64  `json:"unasked,omitempty"` // that were not put while it rests
+	Fault   string `json:"fault,omitempty"`   // why it failed last
 }
 
 // The states of health.
 const (
-	Well   = "well"
-	Silent = "silent" // nothing yet, or nothing for a day
-	Down   = "down"   // it does not answer, or its answer cannot be used
-	Clock  = "clock"  // its clock is off: answers near a change of holder are ambiguous
+	Well    = "well"
+	Silent  = "silent"  // nothing yet, or nothing for a day
+	Down    = "down"    // it does not answer, or its answer cannot be used
+	Clock   = "clock"   // its clock is off: answers near a change of holder are ambiguous
+	Resting = "resting" // it is not asked for a while, as it failed too often: meanwhile nobody is named in its networks
 )
 
 const silence = 24 * time.Hour
@@ -38,6 +45,9 @@ func (l *Lines) Status() []Status {
 	now := l.needs.Now()
 	for _, s := range l.sources {
 		out = append(out, status(s, s.archive.Health(now), now))
+	}
+	for _, a := range l.asked {
+		out = append(out, a.status(now))
 	}
 	return out
 }
@@ -69,12 +79,14 @@ var (
 	refusedDesc = prometheus.NewDesc("tocsin_line_refused_total", "Records that could not be used.", []string{"source"}, nil)
 	lagDesc     = prometheus.NewDesc("tocsin_line_lag_seconds", "Age of the latest record; -1 before the first.", []string{"source"}, nil)
 	clockDesc   = prometheus.NewDesc("tocsin_line_clock_offset_seconds", "By how much the source's clock may be off.", []string{"source"}, nil)
+	askedDesc   = prometheus.NewDesc("tocsin_line_questions_total", "Questions to a source that is asked over the network, by what became of them.", []string{"source", "outcome"}, nil)
+	restingDesc = prometheus.NewDesc("tocsin_line_resting", "1 while a source is not asked because it failed too often.", []string{"source"}, nil)
 	gapsDesc    = prometheus.NewDesc("tocsin_line_gaps", "Spans of the source's log that are known to be missing.", []string{"source"}, nil)
 )
 
 // Describe is prometheus.Collector's.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{rowsDesc, refusedDesc, lagDesc, clockDesc, gapsDesc} {
+	for _, d := range []*prometheus.Desc{rowsDesc, refusedDesc, lagDesc, clockDesc, gapsDesc, askedDesc, restingDesc} {
 		ch <- d
 	}
 }
@@ -91,5 +103,16 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, lag, s.Name)
 		ch <- prometheus.MustNewConstMetric(clockDesc, prometheus.GaugeValue, float64(s.Clock), s.Name)
 		ch <- prometheus.MustNewConstMetric(gapsDesc, prometheus.GaugeValue, float64(s.Gaps), s.Name)
+		if s.Kind != "http" {
+			continue
+		}
+		for outcome, n := range map[string]int64{"answered": s.Rows, "failed": s.Refused, "cached": s.Cached, "unasked": s.Unasked} {
+			ch <- prometheus.MustNewConstMetric(askedDesc, prometheus.CounterValue, float64(n), s.Name, outcome)
+		}
+		resting := 0.0
+		if s.Health == Resting {
+			resting = 1
+		}
+		ch <- prometheus.MustNewConstMetric(restingDesc, prometheus.GaugeValue, resting, s.Name)
 	}
 }

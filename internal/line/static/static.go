@@ -49,7 +49,8 @@ const (
 // then nothing of it is taken to be gone. A *report.RowError with Row 0 says that it is no such table.
 func (t *Table) Read(r io.Reader, now time.Time) iter.Seq2[line.Record, error] {
 	return func(yield func(line.Record, error) bool) {
-		in, at, err := t.open(r)
+		whole := &ending{r: r}
+		in, at, err := t.open(whole)
 		if err != nil {
 			yield(line.Record{}, &report.RowError{Reason: err.Error()})
 			return
@@ -62,6 +63,10 @@ func (t *Table) Read(r io.Reader, now time.Time) iter.Seq2[line.Record, error] {
 			}
 			if err != nil && !errors.Is(err, csv.ErrFieldCount) {
 				yield(line.Record{}, &report.RowError{Row: row, Reason: "the row cannot be read, nor what follows it: " + broken(err)})
+				return
+			}
+			if whole.open(in.InputOffset()) {
+				yield(line.Record{}, &report.RowError{Row: row, Reason: "the last row has no end of line, so the table may be cut short: end it with one when it is whole"})
 				return
 			}
 			rec, err := t.row(cells, at, now)
@@ -82,8 +87,32 @@ func (t *Table) Read(r io.Reader, now time.Time) iter.Seq2[line.Record, error] {
 	}
 }
 
+// ending notes how what is read ends. A table that is being written, or was cut short, most often ends within a row, and
+// half a name is another name.
+type ending struct {
+	r       io.Reader
+	n       int64
+	skipped int64 // bytes that are no row's
+	last    byte
+	done    bool
+}
+
+func (e *ending) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	if n > 0 {
+		e.n, e.last = e.n+int64(n), p[n-1]
+	}
+	e.done = e.done || errors.Is(err, io.EOF)
+	return n, err
+}
+
+// open reports whether a row that ends there is the last one, and has no end of line.
+func (e *ending) open(end int64) bool {
+	return e.done && e.last != '\n' && e.skipped+end >= e.n
+}
+
 // open reads the header.
-func (t *Table) open(r io.Reader) (*csv.Reader, map[string]int, error) {
+func (t *Table) open(r *ending) (*csv.Reader, map[string]int, error) {
 	br := bufio.NewReaderSize(r, headBytes)
 	head, err := br.Peek(headBytes)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -91,6 +120,7 @@ func (t *Table) open(r io.Reader) (*csv.Reader, map[string]int, error) {
 	}
 	if bytes.HasPrefix(head, []byte("\ufeff")) {
 		_, _ = br.Discard(3)
+		r.skipped = 3
 		head = head[3:]
 	}
 	first, _, _ := bytes.Cut(head, []byte("\n"))
