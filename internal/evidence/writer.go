@@ -230,9 +230,10 @@ func (w *Writer) complain(err error) {
 	}
 }
 
-// release gives the lease back, so that another need not wait for its end.
+// release gives the lease back, so that another need not wait for its end; also where the end came upon an append, of
+// which the next one finds out.
 func (w *Writer) release(ctx context.Context) {
-	if !w.held {
+	if w.lease.Holder == "" {
 		return
 	}
 	w.held = false

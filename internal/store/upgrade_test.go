@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
 
+	"tocsin/internal/evidence"
+	"tocsin/internal/evidence/evidencetest"
 	"tocsin/internal/incident"
 	"tocsin/internal/postgrestest"
 	"tocsin/internal/store"
@@ -77,6 +81,10 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 			VALUES ($1, '', 'north', $2, '', '', 'test', $3, 1, 0, 'worked', 0, 0, 1, 1, 0, 0)`,
 			[]any{make([]byte, 16), received.UnixMicro(), make([]byte, 32)},
 		},
+		{
+			`INSERT INTO chunks (report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused)
+			VALUES ($1, 0, 1, 20000, 0, '', 1, 9, 9, 0, 0)`, []any{make([]byte, 16)},
+		},
 	} {
 		if _, err := old.ExecContext(t.Context(), q.text, q.args...); err != nil {
 			t.Fatal(err)
@@ -94,6 +102,7 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 		}
 		return marks
 	}
+	logsOldChunk(t, cfg, dir)
 	own := incident.Watermark{Feed: "test/telnet", Network: "own"}
 	want := incident.Watermarks{own: {Newest: seen, Delivered: received}}
 	if diff := cmp.Diff(want, marks()); diff != "" {
@@ -106,5 +115,30 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 	want[incident.Watermark{Feed: "test/telnet", Network: "partner:north"}] = incident.Mark{Newest: seen, Delivered: time.Time{}}
 	if diff := cmp.Diff(want, marks()); diff != "" {
 		t.Errorf("after the old program wrote (-want +got):\n%s", diff)
+	}
+}
+
+// logsOldChunk checks that a chunk from before there was a log gets its entry, once, which says that it has no verdicts.
+func logsOldChunk(t *testing.T, cfg store.Config, dir string) {
+	t.Helper()
+	db, err := store.Open(t.Context(), cfg, dir, incident.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var log evidencetest.Log
+	for range 3 { // started anew each time
+		w := evidence.NewWriter(&log, db.Log(), db.Log(), "w", time.Now, slog.New(slog.DiscardHandler), nil)
+		if _, err := w.Round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if log.Size() != 1 {
+		t.Errorf("the log has %d entries, want 1", log.Size())
+	}
+	for e := range log.Entries(t.Context(), 0, log.Size()) {
+		if !bytes.Contains(e, []byte(`"events":9,"repeats":0,"refused":0,"verdicts":"none"`)) {
+			t.Errorf("%s", e)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -468,4 +470,64 @@ func submitted(t *testing.T, db *store.DB) {
 	}
 	slices.Sort(took)
 	t.Logf("two submits took %v at most", took[len(took)-1])
+}
+
+// verdicts holds that what was decided about each event can be proven from the database alone, against what the log
+// has.
+func verdicts(t *testing.T, db *store.DB) {
+	doc := NewDocument(rand.New(rand.NewPCG(3, 4)), "north", 300, 40, Start, 20*24*time.Hour)
+	doc.Rows[7].Reason = "bad"
+	d := Desk(t, db, doc)
+	if _, err := d.Work(t.Context(), doc.Report, 0); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorkers(db)
+	w.settle(t)
+	logged := map[report.ID]string{}
+	for e, err := range w.log.Entries(t.Context(), 0, w.log.Size()) {
+		var entry struct {
+			Events   int    `json:"events"`
+			Refused  int    `json:"refused"`
+			Verdicts string `json:"verdicts"`
+		}
+		if err := errors.Join(err, json.Unmarshal(e, &entry)); err != nil {
+			t.Fatal(err)
+		}
+		if entry.Events != 299 || entry.Refused != 1 {
+			t.Errorf("%+v", entry)
+		}
+		logged[evidence.EntryID(e)] = entry.Verdicts
+	}
+	for _, row := range []int64{1, 2, 150, 300} {
+		all, err := db.Verdicts(t.Context(), doc.Report.ID, 0, row)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("row %d: %d verdicts, %v", row, len(all), err)
+		}
+		v := &all[0]
+		if got := hex.EncodeToString(v.Root[:]); logged[v.Entry] != got {
+			t.Errorf("row %d: the log has root %q, want %s", row, logged[v.Entry], got)
+		}
+		if err := evidence.VerifyVerdict(v.Root, &v.Proof); err != nil || v.Proof.Row != row || v.Proof.Party != report.PartyOwn {
+			t.Errorf("row %d: %+v, %v", row, v.Proof.Verdict, err)
+		}
+		for in, err := range db.Incidents(t.Context(), "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if in.Subject == doc.Rows[row-1].Event.Subject.String() && evidence.IncidentKey(in.Key) != v.Proof.Incident {
+				t.Errorf("row %d: the verdict names another incident than %s", row, in.Key)
+			}
+		}
+	}
+	for _, row := range []int64{8, 301} {
+		if _, err := db.Verdicts(t.Context(), doc.Report.ID, 0, row); !errors.Is(err, store.ErrNoVerdict) {
+			t.Errorf("row %d: %v", row, err)
+		}
+	}
+	if _, err := db.DeleteReports(t.Context(), doc.Report.ReceivedAt.Add(time.Hour), Start); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Verdicts(t.Context(), doc.Report.ID, 0, 1); !errors.Is(err, store.ErrNoVerdict) {
+		t.Errorf("with the report its salt should be gone: %v", err)
+	}
 }

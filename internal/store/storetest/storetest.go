@@ -65,6 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"chunks walked":               walked,
 		"logs that are not ours":      guard,
 		"submitted":                   submitted,
+		"verdicts":                    verdicts,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
