@@ -397,7 +397,9 @@ func TestFlipped(t *testing.T) {
 			clean(t, dir, evidence.CheckOptions{})
 			all := files(t, dir)
 			if n > 10_000 { // each file of a level is like the next
-				all = slices.DeleteFunc(all, func(name string) bool { return strings.HasPrefix(name, "tile/") && len(name)%3 == 0 && !strings.Contains(name, "27") })
+				all = slices.DeleteFunc(all, func(name string) bool {
+					return strings.HasPrefix(name, "tile/") && len(name)%3 == 0 && !strings.Contains(name, "27")
+				})
 			}
 			flips := 0
 			for _, name := range all {
