@@ -130,7 +130,7 @@ func TestCommit(t *testing.T) {
 			t.Errorf("read %q", bad)
 		}
 	}
-	const want = "e4af5a5543e5f504907843544d8ec8ca5541a716b9c299f3f5d43d23ea9766de" // of another program: openssl mac HMAC
+	const want = "e4af5a5543e5f504907843544d8ec8ca5541a716b9c299f3f5d43d23ea9766de" // as another program computes it
 	if got := evidence.Commit(evidence.Salt{1}, value).String(); got != want {
 		t.Errorf("the commitments of older logs would not open any more: %s, want %s", got, want)
 	}

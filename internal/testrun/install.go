@@ -29,6 +29,7 @@ func needs() []need {
 		{"Postfix", []string{"postfix"}, program("postfix"), false, "postfix postfix/main_mailer_type select No configuration"},
 		{"dovecot", []string{"dovecot-imapd"}, program("dovecot"), false, ""},
 		{"swaks", []string{"swaks"}, program("swaks"), false, ""},
+		{"openssl", []string{"openssl"}, program("openssl"), false, ""},
 		{"radclient", []string{"freeradius-utils"}, program("radclient"), false, ""},
 	}
 }
