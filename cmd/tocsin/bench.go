@@ -55,7 +55,7 @@ read to the last commit.`,
 		return nil
 	}
 	cmd.MarkFlagsMutuallyExclusive("events", "mails")
-	cmd.AddCommand(newBenchIntake(), newBenchLines())
+	cmd.AddCommand(newBenchIntake(), newBenchLines(), newBenchLog())
 	return cmd
 }
 

@@ -161,6 +161,8 @@ const (
 	mailsSent unit = "%d / %d mails"
 	sessions  unit = "%d / %d sessions"
 	reports   unit = "%d / %d reports"
+
+	entriesDone unit = "%d / %d entries"
 )
 
 func newProgress(w io.Writer, what string, u unit) *progress {

@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"os"
 	"os/exec"
@@ -18,6 +20,10 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tocsin/internal/app"
+	"tocsin/internal/evidence"
+	"tocsin/internal/report"
 )
 
 // TestMain makes this test binary be `tocsin` when it is called so: scripts and tests run the whole program, race
@@ -32,7 +38,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "eventually": eventually, "members": members, "sorted": sorted, "value": value, "field": field,
-			"gzip": zipped, "zip": archived,
+			"gzip": zipped, "zip": archived, "logged": logged, "flip": flip,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -77,6 +83,41 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("a minute has gone by, and no %s (%v)", args[0], err)
 		}
 	}
+}
+
+// logged DIR N appends N entries to the evidence log of a data directory, as the node does.
+func logged(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: logged DIR N")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	l, err := app.OpenLog(context.Background(), ts.MkAbs(args[0]), time.Now(), nil, slog.New(slog.DiscardHandler))
+	ts.Check(err)
+	kinds := evidence.Kinds()
+	for i := range n {
+		e := evidence.Entry{
+			ID: report.NewID(time.Now()), At: time.Now(), Kind: kinds[i%len(kinds)], By: "node",
+			Fields: []evidence.Field{{Name: "seq", Value: strconv.Itoa(int(l.Size()))}},
+		}
+		raw, err := e.Encode()
+		ts.Check(err)
+		_, err = l.Append(context.Background(), [][]byte{raw})
+		ts.Check(err)
+	}
+	ts.Check(l.Close())
+}
+
+// flip FILE OFFSET changes a byte.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data := []byte(ts.ReadFile(args[0]))
+	data[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
 }
 
 // objects reads a file of one JSON object a line.

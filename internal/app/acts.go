@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"time"
 
 	"tocsin/internal/evidence"
-	"tocsin/internal/keys"
 	"tocsin/internal/line/inquiry"
 	"tocsin/internal/report"
 )
@@ -16,23 +14,16 @@ import (
 // openEvidence opens the evidence log of the data directory, and who writes it. Where several workers share a database,
 // the one whose log the database knows writes it, and the others hand over.
 func (a *App) openEvidence(ctx context.Context) error {
-	ring, err := keys.Open(a.data.Sub("keys"))
-	if err != nil {
-		return fmt.Errorf("read the keys: %w", err)
-	}
-	all := ring.All(keys.Log)
-	opts := evidence.Options{Logger: a.log, Origin: "tocsin/log/" + all[len(all)-1].ID}
-	for _, k := range all {
-		opts.Keys = append(opts.Keys, k.PublicKey())
-	}
-	if opts.Signer, err = all[0].Signer(); err != nil {
+	var err error
+	if a.evidence, err = OpenLog(ctx, a.data.Dir, a.now(), nil, a.log); err != nil {
 		return err
 	}
-	if a.evidence, err = evidence.Open(ctx, a.data.Sub("log"), opts); err != nil {
+	keys, err := LogKeys(a.data.Dir)
+	if err != nil {
 		return err
 	}
 	l := a.store.Log()
-	a.writer = evidence.NewWriter(a.evidence, l, l, all[0].ID, a.now, a.log, evidence.NewMetrics(a.metrics))
+	a.writer = evidence.NewWriter(a.evidence, l, l, keys[len(keys)-1].ID, a.now, a.log, evidence.NewMetrics(a.metrics))
 	return nil
 }
 

@@ -45,6 +45,7 @@ type Report struct {
 type Fault struct {
 	File string // in the log's folder, with slashes
 	What string // the sentence
+	Kept bool   // File is the checkpoint that was kept elsewhere
 }
 
 // String is the fault as people read it.
@@ -115,7 +116,10 @@ type checker struct {
 }
 
 func (c *checker) fault(file, format string, args ...any) {
-	f := Fault{file, fmt.Sprintf(format, args...)}
+	c.note(Fault{File: file, What: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) note(f Fault) {
 	c.report.Faulty++
 	if len(c.report.Faults) < maxFaults {
 		c.report.Faults = append(c.report.Faults, f)
@@ -521,24 +525,20 @@ func (c *checker) state(ctx context.Context, trust Trust) {
 // since holds the log to what was seen of it before.
 func (c *checker) since(trust Trust) {
 	if c.opts.Since != nil {
-		name := c.opts.SinceName
 		trust.Origin = c.report.Checkpoint.Origin
 		old, err := trust.Parse(c.opts.Since)
-		if err != nil {
-			c.fault(name, "%s", err)
-		} else {
+		if err == nil {
 			c.report.Since = old
-			c.grown(name, Seen{old.Size, old.Root})
+			err = grownFrom(c.dir, c.report.Checkpoint.Head, Seen{old.Size, old.Root})
+		}
+		if err != nil {
+			c.note(Fault{File: c.opts.SinceName, What: err.Error(), Kept: true})
 		}
 	}
 	if c.opts.Seen != nil {
-		c.grown(checkpointName, *c.opts.Seen)
-	}
-}
-
-func (c *checker) grown(name string, seen Seen) {
-	if err := grownFrom(c.dir, c.report.Checkpoint.Head, seen); err != nil {
-		c.fault(name, "%s", err)
+		if err := grownFrom(c.dir, c.report.Checkpoint.Head, *c.opts.Seen); err != nil {
+			c.fault(checkpointName, "%s", err)
+		}
 	}
 }
 

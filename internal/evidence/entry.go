@@ -84,7 +84,9 @@ const (
 // address or a sentence, so that a slip of a programmer does not end in a log that cannot forget.
 func (e *Entry) Validate() error {
 	var errs []error
-	bad := func(field, rule string) { errs = append(errs, &report.FieldError{Field: field, Rule: rule}) }
+	bad := func(field, rule string) {
+		errs = append(errs, &report.FieldError{Field: field, Rule: fmt.Sprintf("%s of an entry of the evidence log %s", field, rule)})
+	}
 	if e.ID.IsZero() {
 		bad("id", "must be set")
 	}
@@ -103,7 +105,7 @@ func (e *Entry) Validate() error {
 	if len(e.Fields) > maxFields {
 		bad("fields", fmt.Sprintf("must be %d at most", maxFields))
 	}
-	for i, f := range e.Fields {
+	for i, f := range e.Fields[:min(len(e.Fields), maxFields)] {
 		switch {
 		case !isWord(f.Name):
 			bad("fields", "must have names in small letters, digits and -_.:/")

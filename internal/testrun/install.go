@@ -30,6 +30,7 @@ func needs() []need {
 		{"dovecot", []string{"dovecot-imapd"}, program("dovecot"), false, ""},
 		{"swaks", []string{"swaks"}, program("swaks"), false, ""},
 		{"MariaDB", []string{"mariadb-server"}, program("mariadbd"), false, ""},
+		{"openssl", []string{"openssl"}, program("openssl"), false, ""},
 		{"radclient", []string{"freeradius-utils"}, program("radclient"), false, ""},
 	}
 }

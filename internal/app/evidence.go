@@ -1,0 +1,110 @@
+package app
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"tocsin/internal/evidence"
+	"tocsin/internal/keys"
+	"tocsin/internal/report"
+)
+
+// LogFolder is where the evidence log of a data directory lies.
+func LogFolder(data string) string { return filepath.Join(data, "log") }
+
+// LogKey is a key that may have signed checkpoints of the evidence log.
+type LogKey struct {
+	ID      string
+	Created time.Time // zero where it is not known
+	Ends    time.Time // zero while it is in use
+	Public  ed25519.PublicKey
+}
+
+// LogKeys are the keys of a node's evidence log, the one in use first.
+func LogKeys(data string) ([]LogKey, error) {
+	ring, err := keys.Open(filepath.Join(data, "keys"))
+	if err != nil {
+		return nil, fmt.Errorf("read the keys: %w", err)
+	}
+	return logKeys(ring), nil
+}
+
+func logKeys(ring *keys.Ring) []LogKey {
+	held := ring.All(keys.Log)
+	all := make([]LogKey, len(held))
+	for i, k := range held {
+		all[i] = LogKey{ID: k.ID, Created: k.Created, Ends: k.Ends, Public: k.PublicKey()}
+	}
+	return all
+}
+
+// ReadLogKeys reads public keys that somebody was given, in PEM as openssl writes them: for those who check a log and have
+// nothing else of its node.
+func ReadLogKeys(path string) ([]LogKey, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", report.Printable(path), Reason(err))
+	}
+	var all []LogKey
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+		public, ok := parsed.(ed25519.PublicKey)
+		if block.Type != "PUBLIC KEY" || err != nil || !ok {
+			return nil, fmt.Errorf("%s holds something that is no public key of Ed25519: write it with openssl pkey -pubout", report.Printable(path))
+		}
+		sum := sha256.Sum256(block.Bytes)
+		all = append(all, LogKey{ID: hex.EncodeToString(sum[:16]), Public: public})
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s holds no public key in PEM: write it with openssl pkey -pubout", report.Printable(path))
+	}
+	return all, nil
+}
+
+// LogTrust is what checkpoints of a node's evidence log are held to. The log is named after the first key that it had, so
+// that it keeps its name when keys are replaced.
+func LogTrust(all []LogKey) evidence.Trust {
+	t := evidence.Trust{}
+	for _, k := range all {
+		t.Keys = append(t.Keys, k.Public)
+	}
+	if len(all) > 0 && !all[len(all)-1].Created.IsZero() { // of a node's own ring
+		t.Origin = "tocsin/log/" + all[len(all)-1].ID
+	}
+	return t
+}
+
+// OpenLog opens the evidence log of a data directory for writing, and makes it and its key where they are not there. seen
+// is the head that the database remembers, nil where it remembers none.
+func OpenLog(ctx context.Context, data string, now time.Time, seen *evidence.Seen, log *slog.Logger) (*evidence.Log, error) {
+	ring, err := keys.Open(filepath.Join(data, "keys"))
+	if err != nil {
+		return nil, fmt.Errorf("read the keys: %w", err)
+	}
+	k, err := ring.Ensure(keys.Log, now)
+	if err != nil {
+		return nil, fmt.Errorf("make the key of the evidence log: %w", err)
+	}
+	signer, err := k.Signer()
+	if err != nil {
+		return nil, err
+	}
+	trust := LogTrust(logKeys(ring))
+	return evidence.Open(ctx, LogFolder(data), evidence.Options{
+		Origin: trust.Origin, Signer: signer, Keys: slices.Clone(trust.Keys), Seen: seen, Logger: log,
+	})
+}
+
+// ErrNoLogKey says that there is nothing to hold the checkpoint to.
+var ErrNoLogKey = errors.New("the data directory has no key of the evidence log: give the public one with --key")
