@@ -32,6 +32,10 @@ func needs() []need {
 		{"MariaDB", []string{"mariadb-server"}, program("mariadbd"), false, ""},
 		{"openssl", []string{"openssl"}, program("openssl"), false, ""},
 		{"radclient", []string{"freeradius-utils"}, program("radclient"), false, ""},
+		{"logger", []string{"bsdutils"}, program("logger"), false, ""},
+		// Its own service may start: tests run instances of their own.
+		{"rsyslogd", []string{"rsyslog"}, program("rsyslogd"), false, ""},
+		{"rsyslog's TLS", []string{"rsyslog-gnutls"}, file("/usr/lib/*/rsyslog/lmnsd_gtls.so"), false, ""},
 	}
 }
 
@@ -98,6 +102,14 @@ func program(name string) func(context.Context) bool {
 			_, err = exec.LookPath("/usr/sbin/" + name)
 		}
 		return err == nil
+	}
+}
+
+// file looks for one, by a pattern.
+func file(pattern string) func(context.Context) bool {
+	return func(context.Context) bool {
+		found, err := filepath.Glob(pattern)
+		return err == nil && len(found) > 0
 	}
 }
 

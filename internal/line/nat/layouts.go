@@ -12,7 +12,7 @@ import "tocsin/internal/line"
 type layout struct {
 	vendor  string
 	mark    string // is in each such line; most lines of other kinds have none
-	pattern string // RE2, and begins with some text: it is tried wherever the line has that
+	pattern string // RE2, and begins with some text: it is tried wherever the line has that. Quick where each letter says how to go on
 	action  line.Action
 	how     how
 }
@@ -26,12 +26,12 @@ type how struct {
 }
 
 const (
-	v4   = `\d{1,3}(?:\.\d{1,3}){3}`
-	v6   = `[0-9A-Fa-f:.]{2,45}` // or v4
+	v4   = `[0-9.]+`        // what is kept is looked at once more: plain expressions are the quick ones
+	v6   = `[0-9A-Fa-f:.]+` // or v4
 	addr = `(?P<inside>` + v4 + `)`
 	any  = `(?P<inside>` + v6 + `)` // of NAT64 and DS-Lite too
 	ext  = `(?P<outside>` + v4 + `)`
-	num  = `\d{1,5}\b` // of six digits, the first five are no port
+	num  = `\d+`
 )
 
 // Parts of patterns.
@@ -40,19 +40,19 @@ const (
 	juniperFlow  = "inside=source-address outside=nat-source-address lo=nat-source-port proto=protocol-id"
 
 	a10Session = `: ` + addr + `:` + num + ` ?<-+> ?` + v4 + `:` + num + `, ` + v4 + `:` + num + ` ?<-+> ?` + ext + `:(?P<lo>` + num + `)`
-	a10Port    = `\|\d{1,2}\|proto=(?P<proto>\w{1,8}) src=` + any + ` spt=` + num + ` (?:dst=` + v6 + ` dpt=` + num + ` )?sourceTranslatedAddress=` + ext + ` sourceTranslatedPort=(?P<lo>` + num + `)`
-	a10Batch   = `\|\d{1,2}\|proto=(?P<proto>\w{1,8}) src=` + any + ` sourceTranslatedAddress=` + ext + ` sourceTranslatedPort=(?P<lo>` + num + `) cn3=(?P<hi>` + num + `) cn3Label=Last Nat Port`
+	a10Port    = `\|\d+\|proto=(?P<proto>\w+) src=` + any + ` spt=` + num + ` (?:dst=` + v6 + ` dpt=` + num + ` )?sourceTranslatedAddress=` + ext + ` sourceTranslatedPort=(?P<lo>` + num + `)`
+	a10Batch   = `\|\d+\|proto=(?P<proto>\w+) src=` + any + ` sourceTranslatedAddress=` + ext + ` sourceTranslatedPort=(?P<lo>` + num + `) cn3=(?P<hi>` + num + `) cn3Label=Last Nat Port`
 
-	sixwindBlock = ` BLOCK \(pool "[^"]*", ip public ` + ext + `, proto (?P<proto>\d{1,3}), port (?P<lo>` + num + `) - (?P<hi>` + num + `)\)`
-	sixwindConn  = `fwd proto (?P<proto>\d{1,3}) ` + addr + `:` + num + ` -> ` + v4 + `:` + num + `, back proto \d{1,3} ` + v4 + `:` + num + ` --?> ` + ext + `:(?P<lo>` + num + `)`
+	sixwindBlock = ` BLOCK \(pool "[^"]*", ip public ` + ext + `, proto (?P<proto>\d+), port (?P<lo>` + num + `) - (?P<hi>` + num + `)\)`
+	sixwindConn  = `fwd proto (?P<proto>\d+) ` + addr + `:` + num + ` -> ` + v4 + `:` + num + `, back proto \d+ ` + v4 + `:` + num + ` --?> ` + ext + `:(?P<lo>` + num + `)`
 
-	vyattaBlock   = ` subs-addr=` + addr + ` (?:policy=\S+ )?pub-addr=` + ext + ` (?:pool=\S+ )?port=(?P<lo>` + num + `)-(?P<hi>` + num + `) `
-	vyattaSession = ` ifname=\S+ session-id=[\d.]+ proto=(?P<proto>\d{1,3}) dir=\w+ addr=` + addr + `->` + v4 + ` port=` + num + `->` + num + ` cgn-addr=` + ext + ` cgn-port=(?P<lo>` + num + `) `
+	vyattaBlock   = ` subs-addr=` + addr + ` p(?:olicy=\S+ p)?ub-addr=` + ext + ` po(?:ol=\S+ po)?rt=(?P<lo>` + num + `)-(?P<hi>` + num + `) `
+	vyattaSession = ` ifname=\S+ session-id=[\d.]+ proto=(?P<proto>\d+) dir=\w+ addr=` + addr + `->` + v4 + ` port=` + num + `->` + num + ` cgn-addr=` + ext + ` cgn-port=(?P<lo>` + num + `) `
 
 	iosNAT = ` (?P<proto>tcp|udp|icmp) ` + addr + `:` + num + ` ` + ext + `:(?P<lo>` + num + `) `
 
 	cgnBlock   = ` - ` + any + ` \S+ \S+ ` + ext + ` \S+ (?P<lo>` + num + `) (?P<hi>` + num + `) `
-	cgnSession = ` (?P<proto>\S{1,8}) ` + any + ` \S+ \S+ ` + ext + ` ` + num + ` (?P<lo>` + num + `) \S+ `
+	cgnSession = ` (?P<proto>\S+) ` + any + ` \S+ \S+ ` + ext + ` ` + num + ` (?P<lo>` + num + `) \S+ `
 )
 
 // layouts are all of them. Where they are from stands beside each; samples lie in the corpus (cgnat) or stand in the
@@ -82,8 +82,8 @@ var layouts = []layout{
 	// NFWare vCGNAT: A is added, D deleted; a block has no port inside, a session has.
 	{"nfware", " INT ", `A VRF \d+ INT ` + addr + ` EXT ` + ext + `:(?P<lo>` + num + `)-(?P<hi>` + num + `)`, line.Start, how{}},
 	{"nfware", " INT ", `D VRF \d+ INT ` + addr + ` EXT ` + ext + `:(?P<lo>` + num + `)-(?P<hi>` + num + `)`, line.Stop, how{}},
-	{"nfware", " INT ", `A VRF \d+ (?P<proto>\d{1,3}) INT ` + addr + `:` + num + ` EXT ` + ext + `:(?P<lo>` + num + `)`, line.Start, how{}},
-	{"nfware", " INT ", `D VRF \d+ (?P<proto>\d{1,3}) INT ` + addr + `:` + num + ` EXT ` + ext + `:(?P<lo>` + num + `)`, line.Stop, how{}},
+	{"nfware", " INT ", `A VRF \d+ (?P<proto>\d+) INT ` + addr + `:` + num + ` EXT ` + ext + `:(?P<lo>` + num + `)`, line.Start, how{}},
+	{"nfware", " INT ", `D VRF \d+ (?P<proto>\d+) INT ` + addr + `:` + num + ` EXT ` + ext + `:(?P<lo>` + num + `)`, line.Stop, how{}},
 	{"nfware", " INT ", `A VRF \d+ INT ` + addr + ` EXT ` + ext + `\s*$`, line.Start, how{}}, // one to one
 	{"nfware", " INT ", `D VRF \d+ INT ` + addr + ` EXT ` + ext + `\s*$`, line.Stop, how{}},
 	// 6WIND vCGNAT.
@@ -93,7 +93,7 @@ var layouts = []layout{
 	{"6wind", "DESTROY CONN", `DESTROY CONN: ` + sixwindConn, line.Stop, how{}},
 	// MikroTik RouterOS, a firewall rule that logs srcnat. It says a connection's beginning only, so it serves where each
 	// subscriber has outside ports of its own (to-ports).
-	{"mikrotik", ", NAT (", `proto (?P<proto>TCP|UDP|ICMP)(?: \([^)]*\))?, [^ ]*, NAT \(` + addr + `:` + num + `->` + ext + `:(?P<lo>` + num + `)\)`, line.Start, how{}},
+	{"mikrotik", ", NAT (", `proto (?P<proto>TCP|UDP|ICMP)(?: \([^)]*\))?, [^ ,]*, NAT \(` + addr + `:` + num + `->` + ext + `:(?P<lo>` + num + `)\)`, line.Start, how{}},
 	// DANOS and Vyatta, CGNAT: the texts of the data plane's cgn_log_rte.c. The times in them are in the header too.
 	{"vyatta", "PB_ALLOCATED ", `PB_ALLOCATED` + vyattaBlock, line.Start, how{sure: true}},
 	{"vyatta", "PB_RELEASED ", `PB_RELEASED` + vyattaBlock, line.Stop, how{sure: true}},

@@ -64,6 +64,7 @@ type node struct {
 	dir   string
 	log   *memory
 	table linetest.Table
+	mu    sync.Mutex // guards now, where the room takes in by itself
 	now   time.Time
 	cfg   sources.Config
 	reg   *prometheus.Registry
@@ -103,8 +104,21 @@ func (n *node) needs() sources.Needs {
 	n.reg = prometheus.NewRegistry()
 	return sources.Needs{
 		Dir: n.dir, Table: &n.table, Log: n.log, Holds: n.holds, Keys: []archive.Keys{{ID: "a", Pseudonym: [32]byte{1}, Seal: [32]byte{2}}},
-		Logger: slog.New(slog.NewJSONHandler(&n.said, nil)), Registry: n.reg, Now: func() time.Time { return n.now },
+		Logger: slog.New(slog.NewJSONHandler(&n.said, nil)), Registry: n.reg, Now: n.clock,
 	}
+}
+
+func (n *node) clock() time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
+}
+
+// at sets the clock.
+func (n *node) at(now time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now = now
 }
 
 func (n *node) poll() {

@@ -140,8 +140,8 @@ func (o *operator) set(session, columns string) {
 	o.exec(fmt.Sprintf(`UPDATE radacct SET %s WHERE acctuniqueid = 'u%s'`, columns, session))
 }
 
-// at polls at a time of the story's day.
-func (n *node) at(clock string) {
+// pollAt polls at a time of the story's day.
+func (n *node) pollAt(clock string) {
 	n.t.Helper()
 	n.now = instant(n.t, clock)
 	n.poll()
@@ -186,9 +186,9 @@ func (o *operator) story() {
 	o.exec(fmt.Sprintf(`INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime, acctupdatetime, framedipv6prefix, delegatedipv6prefix)
 		VALUES ('6', 'u6', 'six', '192.0.2.1', %[1]s, %[1]s, '2001:db8:1:7::/64', '2001:db8:7000::/40')`, o.at("10:00:00")))
 	n := newNodeAt(t, o.config(), "10:00:30")
-	n.at("10:00:30")
+	n.pollAt("10:00:30")
 	o.exec("UPDATE radacct SET acctupdatetime = " + o.at("10:05:00"))
-	n.at("10:05:30")
+	n.pollAt("10:05:30")
 	ann, bob := n.handle("100.64.0.7", 0, day("10:04:00")), n.handle("100.64.0.8", 0, day("10:04:00"))
 	six := n.handle("2001:db8:1:7::9", 0, day("10:04:00"))
 	if ann == bob || six != n.handle("2001:db8:70ff::1", 0, day("10:04:00")) {
@@ -197,7 +197,7 @@ func (o *operator) story() {
 	n.not("100.64.0.7", 0, day("10:20:00"), report.LineNone, "")
 
 	o.set("1", "acctupdatetime = "+o.at("10:30:00"))
-	n.at("10:30:20")
+	n.pollAt("10:30:20")
 	if n.handle("100.64.0.7", 0, day("10:20:00")) != ann {
 		t.Error("an update in place made another line")
 	}
@@ -205,9 +205,9 @@ func (o *operator) story() {
 
 	o.set("1", fmt.Sprintf("acctstoptime = %s, acctterminatecause = 'User-Request'", o.at("10:50:00"))) // acctupdatetime stays, as in MySQL
 	o.begin("3", "cay", "100.64.0.7", "10:55:00")
-	n.at("10:55:30")
+	n.pollAt("10:55:30")
 	o.set("3", "acctupdatetime = "+o.at("10:57:00"))
-	n.at("10:57:30")
+	n.pollAt("10:57:30")
 	cay := n.handle("100.64.0.7", 0, day("10:56:00"))
 	if n.handle("100.64.0.7", 0, day("10:49:59")) != ann || cay == ann {
 		t.Error("after the stop it is another line")
@@ -226,17 +226,17 @@ func (o *operator) story() {
 	}
 
 	o.begin("4", "dora", "100.64.0.9", "10:20:00") // committed late, with an older time than what was read
-	n.at("11:00:00")
+	n.pollAt("11:00:00")
 	if got := n.rows(); got[0] != rows[0]+1 {
 		t.Errorf("%v rows, were %v: one more was written", got, rows)
 	}
 	o.set("4", "acctupdatetime = "+o.at("11:01:00"))
-	n.at("11:01:10")
+	n.pollAt("11:01:10")
 	n.handle("100.64.0.9", 0, day("10:21:00"))
 
 	o.set("3", "acctupdatetime = "+o.at("11:05:00"))
 	o.set("2", fmt.Sprintf("acctstoptime = %s, acctupdatetime = %[1]s, acctterminatecause = 'NAS-Reboot', framedipaddress = %s", o.at("11:10:00"), o.nobody))
-	n.at("11:10:10")
+	n.pollAt("11:10:10")
 	if n.handle("100.64.0.8", 0, day("10:04:00")) != bob {
 		t.Error("what was said of a session before its end is not known any more")
 	}
@@ -248,13 +248,13 @@ func (o *operator) story() {
 
 	// A session that gets another address has only the time of it for certain.
 	o.begin("5", "eve", "100.64.0.20", "11:12:00")
-	n.at("11:12:10")
+	n.pollAt("11:12:10")
 	o.set("5", fmt.Sprintf("acctupdatetime = %s", o.at("11:15:00")))
-	n.at("11:15:10")
+	n.pollAt("11:15:10")
 	o.set("5", fmt.Sprintf("framedipaddress = '100.64.0.21', acctupdatetime = %s", o.at("11:20:00")))
-	n.at("11:20:10")
+	n.pollAt("11:20:10")
 	o.set("5", fmt.Sprintf("acctstoptime = %s", o.at("11:30:00")))
-	n.at("11:30:10")
+	n.pollAt("11:30:10")
 	if n.handle("100.64.0.20", 0, day("11:14:00")) != n.handle("100.64.0.21", 0, day("11:25:00")) {
 		t.Error("another address is another line")
 	}
@@ -414,7 +414,7 @@ func (o *operator) contact() {
 	n := newNodeAt(t, cfg, "10:00:30")
 	n.poll()
 	o.exec("UPDATE radacct SET acctupdatetime = " + o.at("10:05:00"))
-	n.at("10:05:30")
+	n.pollAt("10:05:30")
 	handle := func(i int) string { return n.handle(fmt.Sprintf("100.64.0.%d", 7+i), 0, day("10:04:00")) }
 	got, err := n.lines.Contact(t.Context(), handle(0))
 	if want := (contact.Contact{Mail: "ann@isp.example", Class: contact.Hospital}); err != nil || got != want {
@@ -450,7 +450,7 @@ func (o *operator) down() {
 	n := newNodeAt(t, o.config(), "10:00:30")
 	n.poll()
 	o.set("1", "acctupdatetime = "+o.at("10:05:00"))
-	n.at("10:05:30")
+	n.pollAt("10:05:30")
 	ann := n.handle("100.64.0.7", 0, day("10:04:00"))
 	o.server.Stop()
 	n.now = instant(t, "10:07:00")
@@ -468,7 +468,7 @@ func (o *operator) down() {
 	n.open() // a node begins without it
 	o.server.Start()
 	o.set("1", "acctupdatetime = "+o.at("10:10:00"))
-	n.at("10:30:00")
+	n.pollAt("10:30:00")
 	if n.handle("100.64.0.7", 0, day("10:08:00")) != ann {
 		t.Error("what happened meanwhile was lost")
 	}

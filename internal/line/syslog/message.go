@@ -17,8 +17,18 @@ type Message struct {
 	Text     string      // behind the host, without a line's end
 }
 
-// Header reads headers: those of RFC 5424, and the older ones that RFC 3164 describes and devices vary.
-type Header struct{ Zone *time.Location } // of times without a zone; nil is UTC
+// Header reads headers: those of RFC 5424, and the older ones that RFC 3164 describes and devices vary. It is one
+// goroutine's.
+type Header struct {
+	Zone *time.Location // of times without a zone; nil is UTC
+
+	last struct { // local time is dear to find out, and most messages are of the second of the one before
+		zone       *time.Location
+		year, text string
+		minute     int64 // of the receipt
+		at         line.Moment
+	}
+}
 
 // The errors are a sentence each, which says nothing of what the message is about.
 var (
@@ -272,8 +282,9 @@ func (h *Header) named(s string, received time.Time) (m Message, ok bool, err er
 	if len(day) == 1 {
 		day = " " + day
 	}
-	if full := rest[:3] + " " + day + " " + clock; !unset {
-		if m.At, err = moment(zone, year, full, received); err != nil {
+	full := rest[:3] + " " + day + " " + clock // a copy: it keeps no message in memory
+	if !unset {
+		if m.At, err = h.moment(zone, year, full, received); err != nil {
 			return m, true, err
 		}
 	}
@@ -283,15 +294,25 @@ func (h *Header) named(s string, received time.Time) (m Message, ok bool, err er
 	return m, true, nil
 }
 
-func moment(zone *time.Location, year, text string, received time.Time) (line.Moment, error) {
+func (h *Header) moment(zone *time.Location, year, text string, received time.Time) (at line.Moment, err error) {
+	minute := received.Unix() / 60
+	if l := &h.last; l.text == text && l.year == year && l.minute == minute && l.zone == zone {
+		return l.at, nil
+	}
 	if year == "" {
-		return line.Yearless(zone, old, text, received)
+		at, err = line.Yearless(zone, old, text, received)
+	} else {
+		full := year + " " + text
+		t, bad := time.ParseInLocation("2006 "+old, full, zone)
+		if bad != nil {
+			return at, errStamp
+		}
+		at, err = line.Local(t, "2006 "+old, full)
 	}
-	at, err := time.ParseInLocation("2006 "+old, year+" "+text, zone)
-	if err != nil {
-		return line.Moment{}, errStamp
+	if err == nil {
+		h.last.zone, h.last.year, h.last.text, h.last.minute, h.last.at = zone, strings.Clone(year), text, minute, at
 	}
-	return line.Local(at, "2006 "+old, year+" "+text)
+	return at, err
 }
 
 // abbreviated is the zone that a device names by an abbreviation, which means one place only where the config says so.
