@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"fetched":                     fetched,
 		"lines":                       lines,
 		"keys of lines":               lineKeys,
+		"unattributed":                unattributed,
 		"links":                       links,
 		"restated":                    restated,
 		"grades of reports":           reportGrades,
