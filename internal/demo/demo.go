@@ -53,55 +53,94 @@ func Run(ctx context.Context, opt Options, out, errOut io.Writer) (err error) {
 
 // play plays the demo, and serves on port where there is one.
 func play(ctx context.Context, opt Options, port net.Listener, out, errOut io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "tocsin-demo-*")
-	if err != nil {
-		return fmt.Errorf("make a temporary directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if opt.Size == (world.Size{}) {
-		opt.Size = world.Demo()
-	}
-	w := world.New(seed, opt.Size)
-	reports := filepath.Join(dir, "reports")
-	if err := writeWorld(w, dir, reports); err != nil {
-		return fmt.Errorf("write the made-up reports: %w", err)
-	}
-	token := rand.Text()
-	cfg := config(w, dir, token)
-	log, err := app.NewLog(errOut, "warn")
+	s, err := newStage(ctx, opt, errOut)
 	if err != nil {
 		return err
 	}
-	a, err := app.New(ctx, cfg, log, func() time.Time { return w.End() })
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.Close()) }()
+	defer func() { err = errors.Join(err, s.close()) }()
 	fmt.Fprintf(out, "A made-up partnership: %s with %d lines, %d partners, reports of %d days.\n\n",
-		w.Networks().Own.Name, len(w.Lines()), len(w.Networks().Partners), opt.Size.Days)
-	sum, err := importWorld(ctx, a, w, reports, opt)
-	if err != nil {
+		s.world.Networks().Own.Name, len(s.world.Lines()), len(s.world.Networks().Partners), s.world.Size().Days)
+	if err := s.play(ctx, opt); err != nil {
 		return err
 	}
-	if err := a.Sweep(ctx, w.End()); err != nil {
+	if err := s.table(ctx, out); err != nil {
 		return err
 	}
-	if err := table(ctx, a, sum, out); err != nil {
+	if err := s.lines(ctx, out); err != nil {
+		return err
+	}
+	if err := s.story(ctx, out); err != nil {
 		return err
 	}
 	if port == nil {
 		return nil
 	}
-	return serve(ctx, a, port, dir, token, out)
+	return s.serve(ctx, port, out)
+}
+
+// stage is a world, and the node of its provider in a temporary folder.
+type stage struct {
+	world *world.World
+	cfg   app.Config
+	app   *app.App
+	dir   string
+	token string
+	sum   app.Summary // of the import of all reports
+}
+
+// newStage makes the world and opens the node. The caller closes it.
+func newStage(ctx context.Context, opt Options, errOut io.Writer) (s *stage, err error) {
+	if opt.Size == (world.Size{}) {
+		opt.Size = world.Demo()
+	}
+	s = &stage{world: world.New(seed, opt.Size), token: rand.Text()}
+	if s.dir, err = os.MkdirTemp("", "tocsin-demo-*"); err != nil {
+		return nil, fmt.Errorf("make a temporary directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if err := writeWorld(s.world, s.dir); err != nil {
+		return nil, fmt.Errorf("write the made-up reports: %w", err)
+	}
+	s.cfg = config(s.world, s.dir, s.token)
+	log, err := app.NewLog(errOut, "warn")
+	if err != nil {
+		return nil, err
+	}
+	s.app, err = app.New(ctx, s.cfg, log, s.world.End)
+	return s, err
+}
+
+// close ends the node and removes everything.
+func (s *stage) close() error {
+	var err error
+	if s.app != nil {
+		err = s.app.Close()
+	}
+	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// play tells the node what its own systems know of the lines, then all reports.
+func (s *stage) play(ctx context.Context, opt Options) error {
+	if err := s.app.Lines().Poll(ctx); err != nil {
+		return err
+	}
+	if err := s.importWorld(ctx, opt); err != nil {
+		return err
+	}
+	return s.app.Sweep(ctx, s.world.End())
 }
 
 // importWorld imports each reporter's folder under its name.
-func importWorld(ctx context.Context, a *app.App, w *world.World, reports string, opt Options) (app.Summary, error) {
-	var total app.Summary
+func (s *stage) importWorld(ctx context.Context, opt Options) error {
+	total := &s.sum
 	begin := time.Now()
-	all := w.Reporters()
+	all := s.world.Reporters()
 	for i, r := range all {
-		sum, err := a.Import(ctx, []string{filepath.Join(reports, r.Name)}, app.ImportOptions{
+		sum, err := s.app.Import(ctx, []string{filepath.Join(s.dir, reports, r.Name)}, app.ImportOptions{
 			Reporter: r.Name,
 			Progress: func(done, part int64) {
 				if opt.Progress != nil {
@@ -110,7 +149,7 @@ func importWorld(ctx context.Context, a *app.App, w *world.World, reports string
 			},
 		})
 		if err != nil {
-			return total, err
+			return err
 		}
 		total.Add(sum)
 	}
@@ -119,33 +158,56 @@ func importWorld(ctx context.Context, a *app.App, w *world.World, reports string
 	}
 	total.Seconds = time.Since(begin).Seconds()
 	total.EventsPerSecond = float64(total.Events) / total.Seconds
-	return total, nil
+	return nil
 }
 
-// writeWorld writes each report into its reporter's folder, and the address table.
-func writeWorld(w *world.World, dir, reports string) error {
+// What lies in the stage's folder beside the node's data.
+const (
+	reports  = "reports"      // a folder for each reporter
+	logs     = "logs"         // of the provider's own systems
+	prefixes = "prefixes.csv" // the address table
+)
+
+// writeWorld writes each report into its reporter's folder, what the provider's systems log, and the address table.
+func writeWorld(w *world.World, dir string) error {
 	for _, r := range w.Reporters() {
-		if err := os.MkdirAll(filepath.Join(reports, r.Name), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, reports, r.Name), 0o700); err != nil {
 			return err
 		}
 	}
 	for f := range w.Reports() {
-		if err := os.WriteFile(filepath.Join(reports, f.Reporter, f.Name), f.Body(), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, reports, f.Reporter, f.Name), f.Body(), 0o600); err != nil {
 			return err
 		}
 	}
-	f, err := os.Create(filepath.Join(dir, "prefixes.csv"))
+	if err := os.Mkdir(filepath.Join(dir, logs), 0o700); err != nil {
+		return err
+	}
+	for _, l := range w.Logs() {
+		if err := write(filepath.Join(dir, logs, l.File), func(f io.Writer) error {
+			_, err := l.WriteTo(f)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return write(filepath.Join(dir, prefixes), w.WriteTable)
+}
+
+// write makes a file.
+func write(path string, body func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.WriteTable(f), f.Close())
+	return errors.Join(body(f), f.Close())
 }
 
 // config is the node of the made-up provider.
 func config(w *world.World, dir, token string) app.Config {
 	cfg := app.Defaults(filepath.Join(dir, "data"))
 	nets := w.Networks()
-	cfg.Network.Tables = []network.TableFile{{Path: filepath.Join(dir, "prefixes.csv")}}
+	cfg.Network.Tables = []network.TableFile{{Path: filepath.Join(dir, prefixes)}}
 	cfg.Network.Own = ownNetworks(nets.Own)
 	for _, p := range nets.Partners {
 		if len(p.Prefixes) > 0 || p.ASN != 0 { // a CSIRT or an association may have no network
@@ -161,6 +223,7 @@ func config(w *world.World, dir, token string) app.Config {
 	sum := sha256.Sum256([]byte(token))
 	cfg.Intake.HTTP.Tokens = []intake.Token{{Name: w.Reporters()[0].Name, SHA256: hex.EncodeToString(sum[:])}}
 	cfg.Intake.Folder.Path = filepath.Join(dir, "drop")
+	cfg.Lines = lineSources(w, filepath.Join(dir, logs))
 	return cfg
 }
 
@@ -187,13 +250,13 @@ func asns(n world.Network) []network.ASN {
 }
 
 // table prints what came of it.
-func table(ctx context.Context, a *app.App, sum app.Summary, out io.Writer) error {
+func (s *stage) table(ctx context.Context, out io.Writer) error {
 	type row struct {
 		kind, state string
 	}
 	count := map[row]int{}
 	kinds := map[string]int{}
-	for in, err := range a.Store().Incidents(ctx, "") {
+	for in, err := range s.app.Store().Incidents(ctx, "") {
 		if err != nil {
 			return err
 		}
@@ -201,7 +264,7 @@ func table(ctx context.Context, a *app.App, sum app.Summary, out io.Writer) erro
 		kinds[in.Kind.String()]++
 	}
 	t := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "reports\t%d\t\nduplicates\t%d\t\nevents\t%d\t\nrepeats\t%d\t\nrefused\t%d\t\n", sum.Reports, sum.Duplicates, sum.Events, sum.Repeats, sum.Rejected)
+	fmt.Fprintf(t, "reports\t%d\t\nduplicates\t%d\t\nevents\t%d\t\nrepeats\t%d\t\nrefused\t%d\t\n", s.sum.Reports, s.sum.Duplicates, s.sum.Events, s.sum.Repeats, s.sum.Rejected)
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -209,24 +272,24 @@ func table(ctx context.Context, a *app.App, sum app.Summary, out io.Writer) erro
 	t = tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
 	const kindWidth = 42 // the longest kind; the writer aligns to the right, names stand on the left
 	fmt.Fprintf(t, "%-*s\t", kindWidth, "incidents by kind")
-	for _, s := range incident.States() {
-		fmt.Fprintf(t, "%s\t", s)
+	for _, state := range incident.States() {
+		fmt.Fprintf(t, "%s\t", state)
 	}
 	fmt.Fprintln(t, "all\t")
 	total := 0
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
 		fmt.Fprintf(t, "%-*s\t", kindWidth, k)
-		for _, s := range incident.States() {
-			fmt.Fprintf(t, "%d\t", count[row{k, string(s)}])
+		for _, state := range incident.States() {
+			fmt.Fprintf(t, "%d\t", count[row{k, string(state)}])
 		}
 		fmt.Fprintf(t, "%d\t\n", kinds[k])
 		total += kinds[k]
 	}
 	fmt.Fprintf(t, "%-*s\t", kindWidth, "all")
-	for _, s := range incident.States() {
+	for _, state := range incident.States() {
 		n := 0
 		for k := range kinds {
-			n += count[row{k, string(s)}]
+			n += count[row{k, string(state)}]
 		}
 		fmt.Fprintf(t, "%d\t", n)
 	}
@@ -234,13 +297,13 @@ func table(ctx context.Context, a *app.App, sum app.Summary, out io.Writer) erro
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\n%.1f s, %.0f events/s\n", sum.Seconds, sum.EventsPerSecond)
+	_, err := fmt.Fprintf(out, "\n%.1f s, %.0f events/s\n", s.sum.Seconds, s.sum.EventsPerSecond)
 	return err
 }
 
 // serve runs the node so that it can be looked at and fed.
-func serve(ctx context.Context, a *app.App, port net.Listener, dir, token string, out io.Writer) error {
-	a.ListenOn(port)
+func (s *stage) serve(ctx context.Context, port net.Listener, out io.Writer) error {
+	s.app.ListenOn(port)
 	fmt.Fprintf(out, `
 The node runs now; end it with Ctrl-C, and everything made up is removed.
 
@@ -251,6 +314,6 @@ The node runs now; end it with Ctrl-C, and everything made up is removed.
   or put a file into %[3]s
   list its incidents from another terminal:
     tocsin incidents --data %[4]s
-`, port.Addr(), token, filepath.Join(dir, "drop"), filepath.Join(dir, "data"))
-	return a.Run(ctx)
+`, port.Addr(), s.token, filepath.Join(s.dir, "drop"), filepath.Join(s.dir, "data"))
+	return s.app.Run(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/demo"
+	"tocsin/internal/line/sources"
 	"tocsin/internal/world"
 )
 
@@ -19,7 +20,7 @@ import (
 func figures(t *testing.T, out string) map[string]int {
 	t.Helper()
 	got := map[string]int{}
-	for _, m := range regexp.MustCompile(`(?m)^ +(reports|duplicates|events|repeats|refused) +(\d+)$`).FindAllStringSubmatch(out, -1) {
+	for _, m := range regexp.MustCompile(`(?m)^ +(reports|duplicates|events|repeats|refused|events about own addresses|unique|ambiguous|none) +(\d+)\b`).FindAllStringSubmatch(out, -1) {
 		n, err := strconv.Atoi(m[2])
 		if err != nil {
 			t.Fatal(err)
@@ -40,10 +41,13 @@ func TestDemoTellsTheTruth(t *testing.T) {
 	if err := demo.Run(t.Context(), demo.Options{Once: true, Size: size}, &out, &errOut); err != nil {
 		t.Fatal(err)
 	}
-	truth := world.New(demo.Seed, size).Truth()
+	w := world.New(demo.Seed, size)
+	truth, lines := w.Truth(), w.Answers(sources.Defaults().Uncertainty)
 	want := map[string]int{
 		"reports": truth.Documents, "duplicates": truth.Duplicates, "events": truth.Observations, "repeats": truth.Repeats,
-		"refused": truth.Refused + truth.Unreadable,
+		"refused":                    truth.Refused + truth.Unreadable,
+		"events about own addresses": lines.Unique + lines.Ambiguous + lines.None,
+		"unique":                     lines.Unique, "ambiguous": lines.Ambiguous, "none": lines.None,
 	}
 	if diff := cmp.Diff(want, figures(t, out.String())); diff != "" {
 		t.Errorf("the world's truth and the table (-truth +table):\n%s\n%s", diff, &out)

@@ -32,6 +32,7 @@ type Tracker struct {
 	named   map[name][]*entry // sessions that have a name: those that are open or ended lately
 	devices map[string]*device
 	places  map[place][]*held // for questions
+	narrow  map[place]int     // how many ranges of an address are some ports of it, by the place of all ports
 	lengths [129]int          // how many ranges have a prefix of so many bits; IPv4 and IPv6 together
 	ended   []*entry          // in the order in which they did; the first of them leave first
 	mark    int64             // the latest moment heard of
@@ -74,7 +75,7 @@ type entry struct {
 func NewTracker(rules Rules, emit func(Session)) *Tracker {
 	return &Tracker{
 		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name][]*entry{},
-		devices: map[string]*device{}, places: map[place][]*held{}, mark: Ever,
+		devices: map[string]*device{}, places: map[place][]*held{}, narrow: map[place]int{}, mark: Ever,
 	}
 }
 
@@ -496,6 +497,9 @@ func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(
 		}
 		p := place{prefix: prefix, realm: a.Realm, ports: wide}
 		t.at(p, port, proto, q, yield)
+		if t.narrow[p] == 0 {
+			continue
+		}
 		if port != 0 {
 			p.ports = int32(port >> portBits)
 			t.at(p, port, proto, q, yield)
@@ -538,8 +542,8 @@ const (
 )
 
 func (h *held) places(yield func(place)) {
-	p := place{prefix: h.rng.Prefix, realm: h.rng.Realm, ports: wide}
-	if h.rng.Hi-h.rng.Lo >= 8<<portBits {
+	p, some := h.whole()
+	if !some {
 		yield(p)
 		return
 	}
@@ -549,13 +553,26 @@ func (h *held) places(yield func(place)) {
 	}
 }
 
+// whole is the place of all ports of the range's address, and whether the range is some of them only.
+func (h *held) whole() (p place, some bool) {
+	return place{prefix: h.rng.Prefix, realm: h.rng.Realm, ports: wide}, h.rng.Hi-h.rng.Lo < 8<<portBits
+}
+
 func (t *Tracker) place(h *held) {
 	t.lengths[h.rng.Prefix.Bits()]++
+	if p, some := h.whole(); some {
+		t.narrow[p]++
+	}
 	h.places(func(p place) { t.places[p] = append(t.places[p], h) })
 }
 
 func (t *Tracker) unplace(h *held) {
 	t.lengths[h.rng.Prefix.Bits()]--
+	if p, some := h.whole(); some {
+		if t.narrow[p]--; t.narrow[p] == 0 {
+			delete(t.narrow, p)
+		}
+	}
 	h.places(func(p place) {
 		if all := drop(t.places[p], h); len(all) > 0 {
 			t.places[p] = all

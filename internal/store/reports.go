@@ -122,6 +122,12 @@ func (db *DB) EachUnattributed(ctx context.Context, id report.ID) iter.Seq2[desk
 	}
 }
 
+// Unattributed yields the reports with events of which nobody can say whose line it was, oldest first.
+func (db *DB) Unattributed(ctx context.Context) iter.Seq2[Row, error] {
+	return db.reports(ctx, "list reports with unattributed events", `WHERE id IN (SELECT report FROM chunks WHERE unattributed IS NOT NULL)
+		ORDER BY received_at, id`)
+}
+
 // eachPacked hands one column of many rows to f, until it returns false.
 func (db *DB) eachPacked(ctx context.Context, f func([]byte) (bool, error), query string, args ...any) error {
 	rows, err := db.read.QueryContext(ctx, db.dialect.sql(query), args...)

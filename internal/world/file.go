@@ -166,10 +166,11 @@ func cutAfter(b []byte, start, n int) []byte {
 func (w *World) rowOf(t *reportType, s sighting) row {
 	p := &w.problems[s.problem]
 	at := &w.sites[p.site]
+	seen, _ := w.reach(at, s.at) // what is reported was connected
 	town := towns[at.town]
 	r := row{
 		at: s.at, addr: w.addrOf(t, s), port: s.port, dst: plus(sinkholes.Addr(), 1+p.device%14),
-		asn: at.net.ASN, cc: at.net.CC, region: town.region, city: town.city, host: at.host, thing: p.thing,
+		asn: at.net.ASN, cc: at.net.CC, region: town.region, city: town.city, host: seen.host, thing: p.thing,
 		urlHost: at.urlHost, url: "http://" + at.urlHost + "/" + fmt.Sprintf("wp-content/%x", p.device>>40),
 		device: p.device, id: mix(p.device ^ uint64(s.at)<<16 ^ uint64(s.port)),
 	}
@@ -183,11 +184,11 @@ func (w *World) rowOf(t *reportType, s sighting) row {
 // addrOf is the subject's address in a report of this type.
 func (w *World) addrOf(t *reportType, s sighting) netip.Addr {
 	p := &w.problems[s.problem]
-	at := &w.sites[p.site]
+	seen, _ := w.reach(&w.sites[p.site], s.at)
 	if t != nil && t.onIPv6() {
-		return p.v6Addr(at, s.at)
+		return p.v6Addr(seen.v6, s.at)
 	}
-	return at.v4
+	return seen.v4
 }
 
 // Observation is one thing truly seen: what a good row says, read from the world and not from its bytes.

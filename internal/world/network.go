@@ -49,7 +49,8 @@ var (
 	ownSpace   = netip.MustParsePrefix("2001:db8::/48")     // our own servers
 	nobody     = netip.MustParsePrefix("2001:db8:f000::/36")
 	cgnatPool  = netip.MustParsePrefix("203.0.113.0/25")
-	staticPool = netip.MustParsePrefix("203.0.113.128/25")
+	staticPool = netip.MustParsePrefix("203.0.113.128/26")
+	dialPool   = netip.MustParsePrefix("203.0.113.192/26")
 	sinkholes  = netip.MustParsePrefix("192.0.2.224/28")
 )
 
@@ -57,7 +58,7 @@ var (
 func networks() Networks {
 	return Networks{
 		Own: network("examplenet", "Example Net", RoleOwn, 64500, "XA",
-			"2001:db8::/36", cgnatPool.String(), staticPool.String()),
+			"2001:db8::/36", cgnatPool.String(), staticPool.String(), dialPool.String()),
 		Partners: []Network{
 			network("northline", "Northline Broadband", RoleISP, 64501, "XA", "2001:db8:1000::/36", "198.51.100.0/25"),
 			network("rivercom", "Rivercom", RoleISP, 64502, "XA", "2001:db8:2000::/36", "198.51.100.128/26"),

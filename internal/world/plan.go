@@ -58,6 +58,7 @@ type planner struct {
 	rows   map[bucket][]sighting
 	serial int
 	done   map[string]bool // outlets that have reported something: each does, however small the world
+	odd    [2]int          // how many were seen at an edge, and in a gap
 }
 
 // makeFiles plays the days and makes the files in which they are reported.
@@ -101,18 +102,67 @@ func (p *planner) see(problem int32, o outlet, r *rand.Rand) {
 				n, p.done[o.name] = max(n, 1), true
 			}
 			times := make([]int64, n)
+			site := &p.sites[p.problems[problem].site]
 			for i := range times {
-				times[i] = lo + r.Int64N(hi-lo-int64(len(times)))
+				times[i] = p.connected(site, lo+r.Int64N(hi-lo-int64(len(times))))
+			}
+			if n > 0 {
+				if at, ok := p.awkward(site, span{lo, hi}, r); ok {
+					times[0] = at
+				}
 			}
 			slices.Sort(times)
 			for i := range times {
 				if i > 0 && times[i] <= times[i-1] {
 					times[i] = times[i-1] + 1 // two sightings are never the same line
 				}
-				p.report(d, sighting{at: times[i], problem: problem}, o, r)
+				if _, ok := p.reach(site, times[i]); ok && times[i] < hi {
+					p.report(d, sighting{at: times[i], problem: problem}, o, r)
+				}
 			}
 		}
 	}
+}
+
+// connected is the instant, or where the site was not connected then, a moment after it was again.
+func (p *planner) connected(s *site, at int64) int64 {
+	if _, ok := p.reach(s, at); ok {
+		return at
+	}
+	for _, i := range p.access.byLine[s.line] {
+		if from := p.access.dials[i].was.from; from > at {
+			return from + 5
+		}
+	}
+	return at
+}
+
+// awkward is now and then an instant of which the ISP's logs cannot say for certain whose line it was.
+func (p *planner) awkward(s *site, when span, r *rand.Rand) (at int64, ok bool) {
+	if s.line < 0 {
+		return 0, false
+	}
+	var edges, gaps []int64
+	for _, i := range p.access.byLine[s.line] {
+		if p.lines[s.line].Access == Shared {
+			edges = append(edges, p.access.blocks[i].was.from)
+			continue
+		}
+		d := &p.access.dials[i]
+		edges = append(edges, d.was.from)
+		if d.was.to-d.sure > 60 && !d.told && d.was.to < never {
+			gaps = append(gaps, d.sure+(d.was.to-d.sure)/2)
+		}
+	}
+	for i, all := range [...][]int64{edges, gaps} {
+		all = slices.DeleteFunc(all, func(at int64) bool { return !when.has(at-1) || !when.has(at+2) })
+		if len(all) == 0 || p.odd[i] > 0 && r.IntN(30) > 0 {
+			continue
+		}
+		p.odd[i]++
+		at, ok = all[r.IntN(len(all))], true
+	}
+	return at, ok
 }
 
 // count draws how often something is seen on a day: exactly once where a feed reports once a day, else as a
@@ -133,7 +183,8 @@ func (p *planner) report(d int, s sighting, o outlet, r *rand.Rand) {
 	pr := &p.problems[s.problem]
 	at := &p.sites[pr.site]
 	own := at.net.Role == RoleOwn
-	s.port = at.first + uint16(r.UintN(uint(at.last-at.first)+1))
+	seen, _ := p.reach(at, s.at)
+	s.port = seen.first + uint16(r.UintN(uint(seen.last-seen.first)+1))
 	if x := findXARF(o.name); x != nil {
 		if own || r.IntN(5) == 0 { // a few are sent to us although they are not ours
 			p.xarfFile(x, s, r)

@@ -14,7 +14,7 @@ type place uint8
 const (
 	anyHome    place = iota // residential lines
 	anyOffice               // business lines
-	ownAddress              // business lines with an IPv4 address of their own
+	ownAddress              // lines with an IPv4 address of their own, for good or for some days
 	ownServer               // our servers
 )
 
@@ -89,7 +89,13 @@ func (w *World) makeProblems() {
 			continue
 		}
 		n := min(max(int(math.Round(float64(len(homes))*t.perMille/1000)), 2), len(homes))
-		for _, i := range r.Perm(len(homes))[:n] {
+		order := r.Perm(len(homes))
+		if t.where == ownAddress && t.things == nil { // whoever always has it is also a line whose address changes
+			if i := slices.IndexFunc(order, func(i int) bool { return w.lines[homes[i].line].Access == Dynamic }); i > 0 {
+				order[0], order[i] = order[i], order[0]
+			}
+		}
+		for _, i := range order[:n] {
 			w.addProblem(k, homes[i], r)
 		}
 		w.problems[len(w.problems)-n].spells = []spell{{w.day(0).Unix(), w.day(w.size.Days).Unix()}} // somebody always has it
@@ -148,7 +154,7 @@ func (w *World) homes(where place) []site {
 		for i := range 4 {
 			v4 := plus(staticPool.Addr(), uint64(2+i))
 			all = append(all, site{
-				net: &w.nets.Own, line: -1, v4: v4, first: 1024, last: 65535, v6: ownSpace,
+				net: &w.nets.Own, line: -1, v4: v4, v6: ownSpace,
 				host: fmt.Sprintf("ntp%d.examplenet.example", i+1),
 			})
 		}
@@ -165,7 +171,7 @@ func (w *World) homes(where place) []site {
 				continue
 			}
 		case ownAddress, ownServer:
-			if l.Shared {
+			if l.Access == Shared {
 				continue
 			}
 		}
@@ -182,7 +188,7 @@ func (w *World) foreignSite(r *rand.Rand) site {
 		pool = w.nets.Partners[:4]
 	}
 	n := &pool[r.IntN(len(pool))]
-	s := site{net: n, line: -1, first: 1024, last: 65535, town: r.IntN(len(towns))}
+	s := site{net: n, line: -1, town: r.IntN(len(towns))}
 	v4 := n.Prefixes[slices.IndexFunc(n.Prefixes, func(p netip.Prefix) bool { return p.Addr().Is4() })]
 	s.v4 = plus(v4.Addr(), r.Uint64N(1<<(32-v4.Bits())))
 	v6 := n.Prefixes[0]
@@ -200,12 +206,12 @@ func (w *World) foreignSite(r *rand.Rand) site {
 }
 
 // v6Addr is the device's IPv6 address on a day: RFC 7217 gives it a stable one, RFC 8981 a new one a day.
-func (p *problem) v6Addr(s *site, at int64) netip.Addr {
+func (p *problem) v6Addr(home netip.Prefix, at int64) netip.Addr {
 	x := p.device
 	if p.roaming {
 		x += uint64(at / day)
 	}
-	a := s.v6.Addr().As16()
+	a := home.Addr().As16()
 	a[7] |= byte(p.device>>8) & 3 // one of the first /64s of the line
 	for i, v := 8, mix(x); i < 16; i, v = i+1, v>>8 {
 		a[i] = byte(v)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/internal/report"
 	"tocsin/internal/world"
 )
 
@@ -270,31 +271,48 @@ func compare(t *testing.T, name string, said, got map[int64]seen) {
 	}
 }
 
+// TestObservationsKnowTheirLine holds the world's answers to what it knows of each observation: whoever is named is
+// right, and nobody is named where the port is missing.
 func TestObservationsKnowTheirLine(t *testing.T) {
-	w := demo()
-	unique, hidden, elsewhere := 0, 0, 0
-	for o := range w.Observations() {
-		l, ok := w.LineAt(o.Addr, o.Port)
-		switch {
-		case o.Line < 0:
-			elsewhere++
-			if ok {
-				t.Fatalf("%s row %d is line %d's, said nobody's", o.File, o.Row, l.Number)
-			}
-		case ok:
-			unique++
-			if l.Number != o.Line || o.Holder != w.Networks().Own.ID {
-				t.Fatalf("%s row %d is line %d's, said %d's of %s", o.File, o.Row, l.Number, o.Line, o.Holder)
-			}
-		default:
-			hidden++
-			if o.Port != 0 || !w.Networks().Own.CGNAT[0].Contains(o.Addr) {
-				t.Fatalf("%s row %d: no line at %s port %d", o.File, o.Row, o.Addr, o.Port)
-			}
-		}
+	worlds := map[string]*world.World{"demo": demo()}
+	for seed := range uint64(5) {
+		worlds["small "+strconv.FormatUint(seed, 10)] = world.New(seed, world.Small())
 	}
-	if unique == 0 || hidden == 0 || elsewhere == 0 {
-		t.Errorf("%d found, %d behind a CGNAT without a port, %d elsewhere: one of each is wanted", unique, hidden, elsewhere)
+	for name, w := range worlds {
+		t.Run(name, func(t *testing.T) {
+			own := w.Networks().Own
+			unique, noPort, edges, gaps, elsewhere := 0, 0, 0, 0, 0
+			for o := range w.Observations() {
+				a := w.Answer(o.Addr, o.Port, o.At, time.Second)
+				switch {
+				case o.Line < 0:
+					elsewhere++
+					if a.State != report.LineNone {
+						t.Fatalf("%s row %d is said to be line %d's, and is nobody's", o.File, o.Row, a.Line)
+					}
+				case o.Holder != own.ID:
+					t.Fatalf("%s row %d is line %d's, at an address of %s", o.File, o.Row, o.Line, o.Holder)
+				case a.State == report.LineUnique:
+					unique++
+					if a.Line != o.Line || a.Count != 0 {
+						t.Fatalf("%s row %d is line %d's, said %d's", o.File, o.Row, o.Line, a.Line)
+					}
+				case o.Port == 0 && own.CGNAT[0].Contains(o.Addr):
+					noPort++
+					if a.State != report.LineAmbiguous || a.Count < 2 || a.Count > 161 || a.Line != -1 {
+						t.Fatalf("%s row %d names no port, and is %+v", o.File, o.Row, a)
+					}
+				case a.State == report.LineAmbiguous:
+					edges++
+				default:
+					gaps++
+				}
+			}
+			t.Logf("%d unique, %d without a port, %d at an edge, %d in a gap, %d elsewhere", unique, noPort, edges, gaps, elsewhere)
+			if unique == 0 || noPort == 0 || edges == 0 || gaps == 0 || elsewhere == 0 {
+				t.Error("one of each is wanted")
+			}
+		})
 	}
 }
 

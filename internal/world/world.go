@@ -2,9 +2,11 @@
 // and exercises. The same seed gives the same bytes. Its addresses are those of RFC 5737 and RFC 3849, its AS numbers
 // those of RFC 5398, its names those of RFC 2606, so nothing in it is anybody's.
 //
-// New makes the world: an ISP with lines behind a CGNAT, partners, devices that fall ill and are cleaned, and feeds
-// that see them, miss them, fail and repeat themselves. Reports are the documents as they would come in,
-// Observations what they truthfully say, Truth the totals. Bench and BenchTable make larger, plainer input.
+// New makes the world: an ISP whose lines have addresses for good, dial in, or share them behind a CGNAT; partners;
+// devices that fall ill and are cleaned; and feeds that see them, miss them, fail and repeat themselves. Reports are the
+// documents as they would come in, Observations what they truthfully say, Truth the totals. Logs are what the ISP's own
+// systems write of who held which address, and Answer what these honestly say. Bench and BenchTable make larger, plainer
+// input.
 package world
 
 import (
@@ -42,7 +44,8 @@ type World struct {
 	size     Size
 	nets     Networks
 	lines    []Line
-	at       map[netip.Addr][]int32 // numbers of the lines at an IPv4 address, by port block
+	static   map[netip.Addr]int32 // numbers of the lines that have an IPv4 address for good
+	access   *access
 	sites    []site
 	problems []problem
 	files    []*File // in order of arrival
@@ -59,12 +62,21 @@ func New(seed uint64, size Size) *World {
 	}
 	size.Start = size.Start.UTC().Truncate(24 * time.Hour)
 	w := &World{seed: seed, size: size, nets: networks()}
-	w.lines = makeLines(seed, size.Lines)
-	w.at = map[netip.Addr][]int32{}
+	w.lines = makeLines(size.Lines)
+	w.static = map[netip.Addr]int32{}
 	for i, l := range w.lines {
-		w.at[l.Addr] = append(w.at[l.Addr], int32(i))
+		if l.Access == Static {
+			w.static[l.Addr] = int32(i)
+		}
 	}
 	w.makeProblems()
+	sick := make([]bool, len(w.lines))
+	for i := range w.sites {
+		if n := w.sites[i].line; n >= 0 {
+			sick[n] = true
+		}
+	}
+	w.makeAccess(sick)
 	w.makeFiles()
 	return w
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"os"
 	"regexp"
@@ -30,6 +31,10 @@ func fingerprint(w *world.World) [32]byte {
 	for f := range w.Reports() {
 		h.Write([]byte(f.Name + "\n" + f.Reporter + "\n" + f.Received.String() + "\n"))
 		h.Write(f.Body())
+	}
+	for _, l := range w.Logs() {
+		h.Write([]byte(l.Name + "\n"))
+		_, _ = l.WriteTo(h) // a hash takes everything
 	}
 	return [32]byte(h.Sum(nil))
 }
@@ -209,39 +214,130 @@ func TestNetworksDoNotOverlap(t *testing.T) {
 func TestLines(t *testing.T) {
 	w := demo()
 	own := w.Networks().Own
-	type block struct {
-		a    netip.Addr
-		port uint16
-	}
-	taken, sixes, shared := map[block]bool{}, map[netip.Prefix]bool{}, 0
+	names, addrs, sixes, kinds := map[string]bool{}, map[netip.Addr]bool{}, map[netip.Prefix]bool{}, map[world.Access]int{}
 	for i, l := range w.Lines() {
-		if l.Number != i || len(l.Handle) != 16 || l.Prefix.Bits() != 56 || l.Prefix != l.Prefix.Masked() {
+		kinds[l.Access]++
+		if l.Number != i || l.Name == "" || names[l.Name] {
 			t.Fatalf("line %d is odd: %+v", i, l)
 		}
-		b := block{l.Addr, l.FirstPort}
-		if taken[b] || sixes[l.Prefix] {
-			t.Fatalf("line %d shares its addresses with another: %+v", i, l)
+		names[l.Name] = true
+		if (l.Access == world.Static) != l.Addr.IsValid() || (l.Access != world.Dynamic) != l.Prefix.IsValid() {
+			t.Fatalf("line %d has the wrong addresses for good: %+v", i, l)
 		}
-		taken[b], sixes[l.Prefix] = true, true
-		if !own.Prefixes[0].Contains(l.Prefix.Addr()) {
-			t.Fatalf("line %d has the foreign prefix %s", i, l.Prefix)
+		if l.Addr.IsValid() && (addrs[l.Addr] || !own.Prefixes[2].Contains(l.Addr)) {
+			t.Fatalf("line %d has another's address: %+v", i, l)
 		}
-		if l.Shared != own.CGNAT[0].Contains(l.Addr) || !l.Shared && !own.Prefixes[2].Contains(l.Addr) {
-			t.Fatalf("line %d has the wrong address: %+v", i, l)
+		addrs[l.Addr] = true
+		if !l.Prefix.IsValid() {
+			continue
 		}
-		if l.Shared {
-			shared++
-			if l.FirstPort < 1024 || l.LastPort <= l.FirstPort || (l.FirstPort-1024)%400 != 0 || l.LastPort-l.FirstPort != 399 {
-				t.Fatalf("line %d has the block %d to %d", i, l.FirstPort, l.LastPort)
+		if sixes[l.Prefix] || l.Prefix.Bits() != 56 || l.Prefix != l.Prefix.Masked() || !own.Prefixes[0].Contains(l.Prefix.Addr()) {
+			t.Fatalf("line %d has another's prefix: %+v", i, l)
+		}
+		sixes[l.Prefix] = true
+	}
+	if kinds[world.Static] != 54 || kinds[world.Dynamic] != 50 || kinds[world.Shared] != 19_896 {
+		t.Errorf("lines by access: %v", kinds)
+	}
+}
+
+// TestLogs reads the logs with nothing of the world's own: no two lines hold the same at a time, blocks of ports are as
+// the NAT deals them out, and the addresses are nobody's.
+func TestLogs(t *testing.T) {
+	for name, w := range map[string]*world.World{"demo": demo(), "small": world.New(2, world.Small()), "one": world.New(1, world.Size{}), "two": world.New(1, world.Size{Lines: 2})} {
+		t.Run(name, func(t *testing.T) {
+			blocks := 0
+			for _, l := range w.Logs() {
+				var b strings.Builder
+				n, err := l.WriteTo(&b)
+				if err != nil || n != int64(b.Len()) {
+					t.Fatalf("%s: %d bytes of %d, %v", l.Name, n, b.Len(), err)
+				}
+				switch l.Kind {
+				case world.LogNAT:
+					blocks += checkBlocks(t, b.String())
+				case world.LogDetail:
+					lost, crashed := checkDetail(t, b.String())
+					if t.Logf("%d stops lost, %d sessions in a crash", lost, crashed); crashed == 0 || name == "demo" && lost < 10 {
+						t.Error("too few")
+					}
+				}
+				for _, a := range regexp.MustCompile(`\b\d+\.\d+\.\d+\.\d+\b`).FindAllString(b.String(), -1) {
+					if addr := netip.MustParseAddr(a); !documented(addr) && !netip.MustParsePrefix("100.64.0.0/10").Contains(addr) {
+						t.Fatalf("%s holds %s", l.Name, a)
+					}
+				}
+			}
+			if name == "demo" && blocks < 25_000 {
+				t.Errorf("%d blocks", blocks)
+			}
+		})
+	}
+}
+
+// checkDetail plays an access server's log and says how many stops were lost, and how many sessions a restart ended.
+func checkDetail(t *testing.T, text string) (lost, crashed int) {
+	t.Helper()
+	type holder struct{ who, session string }
+	open, holds := map[string]string{}, map[string]holder{} // sessions by line, who had an address last
+	for q := range strings.SplitSeq(strings.TrimSuffix(text, "\n\n"), "\n\n") {
+		has := map[string]string{}
+		for l := range strings.Lines(q) {
+			if name, v, ok := strings.Cut(strings.TrimSpace(l), " = "); ok {
+				has[name] = strings.Trim(v, `"`)
 			}
 		}
+		who, session, addr := has["User-Name"], has["Acct-Session-Id"], has["Framed-IP-Address"]
+		switch kind := has["Acct-Status-Type"]; {
+		case kind == "Accounting-On":
+			crashed += len(open)
+			clear(open)
+			clear(holds)
+		case kind == "Start":
+			if open[who] != "" {
+				lost++
+			}
+			if was := holds[addr]; was.who != "" && open[was.who] == was.session {
+				t.Fatalf("%s gets the address of %s", who, was.who)
+			}
+			open[who], holds[addr] = session, holder{who, session}
+		case open[who] != session || session == "":
+			t.Fatalf("%s of a session that is not open: %s", kind, q)
+		case kind == "Stop":
+			delete(open, who)
+			delete(holds, addr)
+		}
 	}
-	if shared != 19_900 {
-		t.Errorf("%d lines share an address, want 19900", shared)
+	return lost, crashed
+}
+
+// checkBlocks plays a NAT's log and says how many blocks it gave.
+func checkBlocks(t *testing.T, text string) (given int) {
+	t.Helper()
+	holds := map[string]string{} // inside address by block
+	before := ""
+	for l := range strings.Lines(text) {
+		w := strings.Fields(l)
+		if len(w) != 14 || w[1] < before {
+			t.Fatalf("odd line, or out of order: %s", l)
+		}
+		before = w[1]
+		inside, block := w[11], w[13]
+		var lo, hi int
+		if _, err := fmt.Sscanf(block[strings.IndexByte(block, ':'):], ":%d-%d", &lo, &hi); err != nil || lo < 1024 || hi-lo != 399 || (lo-1024)%400 != 0 {
+			t.Fatalf("block %s: %v", block, err)
+		}
+		switch {
+		case w[7] == "A" && holds[block] == "":
+			holds[block] = inside
+			given++
+		case w[7] == "D" && holds[block] == inside:
+			delete(holds, block)
+		default:
+			t.Fatalf("%s has the block: %s", holds[block], l)
+		}
 	}
-	if _, ok := w.LineAt(w.Lines()[0].Addr, 0); ok {
-		t.Error("a shared address without a port named a line")
-	}
+	return given
 }
 
 func TestHeadersAreTheSchemas(t *testing.T) {

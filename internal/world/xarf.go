@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/internal/report"
@@ -132,6 +133,9 @@ func (w *World) xarfDocument(c *content) []byte {
 	addr := w.addrOf(nil, c.sighting)
 	id := mix(p.device ^ uint64(c.at) ^ uint64(c.port)<<32)
 	text := fmt.Sprintf(x.text, at, addr, c.port) + "\n"
+	if c.port == 0 { // whoever sends it has none, so it is not in the log line either
+		text = fmt.Sprintf(strings.NewReplacer(":%d", "", " port %d", "").Replace(x.text), at, addr) + "\n"
+	}
 	sum := sha256.Sum256([]byte(text))
 	var from xarfParty
 	for _, r := range reporters() {

@@ -368,7 +368,7 @@ func (s *Source) Flush() error {
 	if err := s.keep(st, files, old); err != nil {
 		return err
 	}
-	s.ended, s.dirty = buffer{}, false
+	s.ended, s.dirty = buffer{room: len(s.ended.sessions)}, false
 	if s.known.Rows-s.kept < snapshots {
 		return nil
 	}
@@ -520,6 +520,7 @@ func floor(at int64) int64 {
 
 // buffer holds sessions that have ended and are in no file yet.
 type buffer struct {
+	room     int // to begin with: as much as was needed the last time, so that many sources that say little stay small
 	sessions []line.Session
 	next     []int32 // for each, the one before of its prefix; -1: none
 	last     map[prefixIn]int32
@@ -533,8 +534,8 @@ type prefixIn struct {
 
 func (b *buffer) add(s line.Session) {
 	if b.last == nil {
-		b.last = make(map[prefixIn]int32, flushAt/4)
-		b.sessions, b.next = make([]line.Session, 0, flushAt), make([]int32, 0, flushAt)
+		b.last = make(map[prefixIn]int32, b.room/4)
+		b.sessions, b.next = make([]line.Session, 0, b.room), make([]int32, 0, b.room)
 	}
 	k := prefixIn{s.Range.Prefix, s.Range.Realm}
 	before, ok := b.last[k]

@@ -39,8 +39,14 @@ func unattributed(t *testing.T, db *store.DB) {
 		e.Subject.Addr = netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})
 		doc.Rows = append(doc.Rows, Row{Event: e})
 	}
-	d := Desk(t, db, doc)
+	other := &Document{Report: report.Report{
+		ID: report.NewID(Start), Channel: "test", Reporter: "north", ReceivedAt: Start, SHA256: [32]byte{9, 8},
+	}, Rows: []Row{{Event: Event(1, Start, "one")}}}
+	d := Desk(t, db, doc, other)
 	d.Lines = oddLines{}
+	if _, err := d.Work(t.Context(), other.Report, 0); err != nil { // whose one line is known
+		t.Fatal(err)
+	}
 	res, err := d.Work(t.Context(), doc.Report, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -57,9 +63,14 @@ func unattributed(t *testing.T, db *store.DB) {
 		count++
 		parties[in.Party] += in.Events
 	}
-	want := map[report.Party]int64{"own": 129, "line:aaaaaaaaaaaaaa00": 42, "line:aaaaaaaaaaaaaa01": 43, "line:aaaaaaaaaaaaaa02": 42}
+	want := map[report.Party]int64{"own": 129, "line:aaaaaaaaaaaaaa00": 42, "line:aaaaaaaaaaaaaa01": 44, "line:aaaaaaaaaaaaaa02": 42}
 	if diff := gocmp.Diff(want, parties); diff != "" || count != 129+3 {
 		t.Errorf("%d incidents\n%s", count, diff)
+	}
+	for row, err := range db.Unattributed(t.Context()) {
+		if err != nil || row.ID != doc.Report.ID {
+			t.Errorf("report %s has events that are not attributed, %v", row.ID, err)
+		}
 	}
 	var rows []int64
 	for u, err := range db.EachUnattributed(t.Context(), doc.Report.ID) {
