@@ -54,8 +54,8 @@ func detailOf(what, session, user, hhmm string) string {
 	return request(what, session, user, held, clockOf(march, hhmm))
 }
 
-func untimed(what, user, local string) string {
-	return fmt.Sprintf("%s\n\tAcct-Status-Type = %s\n\tUser-Name = %q\n\tNAS-IP-Address = 192.0.2.1\n\tAcct-Session-Id = %q\n\tFramed-IP-Address = %s\n\n", local, what, user, "1", held)
+func untimed(what, local string) string {
+	return fmt.Sprintf("%s\n\tAcct-Status-Type = %s\n\tUser-Name = %q\n\tNAS-IP-Address = 192.0.2.1\n\tAcct-Session-Id = %q\n\tFramed-IP-Address = %s\n\n", local, what, ann, "1", held)
 }
 
 func keaOf(line, from, to, state string) string {
@@ -119,9 +119,9 @@ func faults() []fault {
 		{source: "detail", name: "twice and in another order", input: strings.Repeat(detailOf("Stop", "1", ann, "10:30")+detailOf("Interim-Update", "1", ann, "10:00")+detailOf("Start", "1", ann, "09:00"), 2), truth: "ann 09:00-10:30", named: true},
 		{source: "detail", name: "cut short at the end", input: detailOf("Start", "1", ann, "09:00") + strings.TrimRight(detailOf("Interim-Update", "1", ann, "11:00"), "\n"), truth: "ann 09:00-09:01"},
 		{source: "detail", name: "cut short in the middle", input: detailOf("Start", "1", ann, "09:00")[:60] + "\n" + detailOf("Interim-Update", "1", ann, "11:00"), said: `"row":1,"reason":"two lines of it do not begin with a tab`},
-		{source: "detail", name: "no zone, local time twice", day: time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", ann, "Sun Oct 25 01:30:00 2026") + untimed("Interim-Update", ann, "Sun Oct 25 04:00:00 2026"), truth: "ann 01:30-04:00", named: true},
-		{source: "detail", name: "no such local time", day: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", ann, "Sun Mar 29 01:30:00 2026"), said: `"row":1,"reason":"there was no such time`},
-		{source: "detail", name: "no time", input: untimed("Start", ann, "yesterday"), said: `"row":1,"reason":"it says no time`},
+		{source: "detail", name: "no zone, local time twice", day: time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", "Sun Oct 25 01:30:00 2026") + untimed("Interim-Update", "Sun Oct 25 04:00:00 2026"), truth: "ann 01:30-04:00", named: true},
+		{source: "detail", name: "no such local time", day: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", "Sun Mar 29 01:30:00 2026"), said: `"row":1,"reason":"there was no such time`},
+		{source: "detail", name: "no time", input: untimed("Start", "yesterday"), said: `"row":1,"reason":"it says no time`},
 
 		{source: "kea", name: "overlap", input: keaHead + keaOf(ann, "09:00", "11:00", "0") + keaOf(bob, "10:00", "12:00", "0") + elsewhere(keaOf(ann, "11:50", "12:50", "0")), truth: "ann 09:00-10:00, bob 10:00-12:00", named: true},
 		{source: "kea", name: "stop before start", input: keaHead + keaOf(ann, "10:00", "11:00", "0") + keaOf(ann, "09:00", "09:00", "3"), truth: "ann 10:00-11:00"},
