@@ -243,7 +243,7 @@ func protocol(name string) bool {
 }
 
 // exact holds an answer to what encoding/json lets pass: names in another case, names that stand twice, names that
-// nobody knows, null, and something behind the end. Whoever writes certian means something, and ports that are null
+// nobody knows, null, and something behind the end. A name that is misspelt was meant to say something, and ports that are null
 // would be all ports.
 func exact(text []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(text))

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func FuzzDecode(f *testing.F) {
 		q.port = port
 		s, err := decode(text, q, now)
 		if err != nil {
-			if bad, ok := err.(*Fault); !ok || bad.Reason == "" || len(bad.Reason) > 200 || !utf8.ValidString(bad.Reason) {
+			if bad, ok := errors.AsType[*Fault](err); !ok || bad.Reason == "" || len(bad.Reason) > 200 || !utf8.ValidString(bad.Reason) {
 				t.Fatalf("%T %q", err, err)
 			}
 			return

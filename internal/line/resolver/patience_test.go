@@ -347,7 +347,8 @@ func TestStale(t *testing.T) {
 	bubble(t, func(o *resolver.Options) { o.Cache = time.Hour }, func(t *testing.T, s *system) {
 		end := time.Now().Add(30 * time.Second) // a line holds the address until then, and the next one after it
 		s.says(func(out http.ResponseWriter, address string) {
-			now, sessions := time.Now(), ""
+			var sessions string
+			now := time.Now()
 			if now.Before(end) {
 				sessions = fmt.Sprintf(`{"line":"A-1","address":%q,"certain":{"from":%q}}`, address, end.AddDate(0, 0, -1).Format(time.RFC3339))
 			} else {

@@ -247,7 +247,7 @@ func TestFaults(t *testing.T) {
 		{"half", one(good)[:50], "its answer is no JSON"},
 		{"a list", "[]", "its answer has a list where something else belongs: docs/lines/http.md says what it is"},
 		{"more behind it", one(good) + "{}", "its answer has something behind its end"},
-		{"unknown key", with(`"certain"`, `"certian"`), "its answer has a key that docs/lines/http.md does not name"},
+		{"unknown key", with(`"certain"`, `"surely"`), "its answer has a key that docs/lines/http.md does not name"},
 		{"another case", with(`"line"`, `"Line"`), "its answer has a key that docs/lines/http.md does not name"},
 		{"twice", with(`"line":"A-1"`, `"line":"A-1","line":"B-1"`), "its answer says line twice"},
 		{"null ports", with(`"line"`, `"ports":null,"line"`), "its answer says null: leave out what is not known"},

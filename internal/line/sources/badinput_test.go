@@ -54,8 +54,8 @@ func detailOf(what, session, user, hhmm string) string {
 	return request(what, session, user, held, clockOf(march, hhmm))
 }
 
-func untimed(what, session, user, local string) string {
-	return fmt.Sprintf("%s\n\tAcct-Status-Type = %s\n\tUser-Name = %q\n\tNAS-IP-Address = 192.0.2.1\n\tAcct-Session-Id = %q\n\tFramed-IP-Address = %s\n\n", local, what, user, session, held)
+func untimed(what, local string) string {
+	return fmt.Sprintf("%s\n\tAcct-Status-Type = %s\n\tUser-Name = %q\n\tNAS-IP-Address = 192.0.2.1\n\tAcct-Session-Id = %q\n\tFramed-IP-Address = %s\n\n", local, what, ann, "1", held)
 }
 
 func keaOf(line, from, to, state string) string {
@@ -68,17 +68,17 @@ func elsewhere(text string) string { return strings.ReplaceAll(text, held, "198.
 
 const keaHead = "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id\n"
 
-func dhcpdOf(line, from, to, state string) string {
+func dhcpdOf(line, from, to string) string {
 	stamp := func(hhmm string) string { return clockOf(march, hhmm).Format("2006/01/02 15:04:05") }
-	return fmt.Sprintf("lease %s {\n  starts 2 %s;\n  ends 2 %s;\n  binding state %s;\n  hardware ethernet %s;\n}\n", held, stamp(from), stamp(to), state, line)
+	return fmt.Sprintf("lease %s {\n  starts 2 %s;\n  ends 2 %s;\n  binding state active;\n  hardware ethernet %s;\n}\n", held, stamp(from), stamp(to), line)
 }
 
 func natOf(action, inside, ports, hhmm string) string {
 	return fmt.Sprintf("%s cgn1 nat: %s VRF 0 INT %s EXT %s%s\n", clockOf(march, hhmm).Format(time.RFC3339), action, inside, held, ports)
 }
 
-func connection(action, inside, port, hhmm string) string {
-	return fmt.Sprintf("%s cgn1 nat: %s VRF 0 6 INT %s:5000 EXT %s:%s\n", clockOf(march, hhmm).Format(time.RFC3339), action, inside, held, port)
+func connection(action, port, hhmm string) string {
+	return fmt.Sprintf("%s cgn1 nat: %s VRF 0 6 INT %s:5000 EXT %s:%s\n", clockOf(march, hhmm).Format(time.RFC3339), action, annIn, held, port)
 }
 
 func httpOf(line, rest string) string {
@@ -119,9 +119,9 @@ func faults() []fault {
 		{source: "detail", name: "twice and in another order", input: strings.Repeat(detailOf("Stop", "1", ann, "10:30")+detailOf("Interim-Update", "1", ann, "10:00")+detailOf("Start", "1", ann, "09:00"), 2), truth: "ann 09:00-10:30", named: true},
 		{source: "detail", name: "cut short at the end", input: detailOf("Start", "1", ann, "09:00") + strings.TrimRight(detailOf("Interim-Update", "1", ann, "11:00"), "\n"), truth: "ann 09:00-09:01"},
 		{source: "detail", name: "cut short in the middle", input: detailOf("Start", "1", ann, "09:00")[:60] + "\n" + detailOf("Interim-Update", "1", ann, "11:00"), said: `"row":1,"reason":"two lines of it do not begin with a tab`},
-		{source: "detail", name: "no zone, local time twice", day: time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", "1", ann, "Sun Oct 25 01:30:00 2026") + untimed("Interim-Update", "1", ann, "Sun Oct 25 04:00:00 2026"), truth: "ann 01:30-04:00", named: true},
-		{source: "detail", name: "no such local time", day: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", "1", ann, "Sun Mar 29 01:30:00 2026"), said: `"row":1,"reason":"there was no such time`},
-		{source: "detail", name: "no time", input: untimed("Start", "1", ann, "yesterday"), said: `"row":1,"reason":"it says no time`},
+		{source: "detail", name: "no zone, local time twice", day: time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", "Sun Oct 25 01:30:00 2026") + untimed("Interim-Update", "Sun Oct 25 04:00:00 2026"), truth: "ann 01:30-04:00", named: true},
+		{source: "detail", name: "no such local time", day: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: untimed("Start", "Sun Mar 29 01:30:00 2026"), said: `"row":1,"reason":"there was no such time`},
+		{source: "detail", name: "no time", input: untimed("Start", "yesterday"), said: `"row":1,"reason":"it says no time`},
 
 		{source: "kea", name: "overlap", input: keaHead + keaOf(ann, "09:00", "11:00", "0") + keaOf(bob, "10:00", "12:00", "0") + elsewhere(keaOf(ann, "11:50", "12:50", "0")), truth: "ann 09:00-10:00, bob 10:00-12:00", named: true},
 		{source: "kea", name: "stop before start", input: keaHead + keaOf(ann, "10:00", "11:00", "0") + keaOf(ann, "09:00", "09:00", "3"), truth: "ann 10:00-11:00"},
@@ -131,12 +131,12 @@ func faults() []fault {
 		{source: "kea", name: "cut short in the middle", input: keaHead + keaOf(ann, "09:00", "10:00", "0")[:40] + "\n" + keaOf(bob, "10:00", "12:00", "0"), truth: "bob 10:00-12:00", said: `"row":1,"reason":"the row has 5 columns`},
 		{source: "kea", name: "no time", input: keaHead + held + "," + ann + ",,3600,2026-03-03 10:00,1,0,0,,0,,0\n", said: `"row":1,"reason":"expire is no time in seconds"`},
 
-		{source: "dhcpd", name: "overlap", input: dhcpdOf(ann, "09:00", "11:00", "active") + dhcpdOf(bob, "10:00", "12:00", "active") + elsewhere(dhcpdOf(ann, "11:50", "12:50", "active")), truth: "ann 09:00-10:00, bob 10:00-12:00", named: true},
-		{source: "dhcpd", name: "stop before start", input: dhcpdOf(ann, "10:00", "09:00", "active"), said: `"row":1,"reason":"the lease ends before it begins"`},
-		{source: "dhcpd", name: "clock jumps back", input: dhcpdOf(ann, "10:00", "11:00", "active") + dhcpdOf(ann, "09:30", "10:30", "active") + dhcpdOf(bob, "11:10", "11:40", "active"), truth: "ann 09:30-11:00, bob 11:10-11:40", named: true},
-		{source: "dhcpd", name: "twice and in another order", input: strings.Repeat(dhcpdOf(ann, "10:00", "11:00", "active")+dhcpdOf(ann, "09:00", "10:00", "active"), 2) + dhcpdOf(bob, "11:00", "12:00", "active"), truth: "ann 09:00-11:00, bob 11:00-12:00", named: true},
-		{source: "dhcpd", name: "cut short at the end", input: strings.TrimSuffix(dhcpdOf(ann, "09:00", "10:00", "active")+dhcpdOf(bob, "10:00", "12:00", "active"), "}\n"), truth: "ann 09:00-10:00"},
-		{source: "dhcpd", name: "no time", input: strings.Replace(dhcpdOf(ann, "09:00", "10:00", "active"), "2026/03/03 10:00:00", "Tue Mar 3 10:00:00 GMT", 1), said: `"row":1,"reason":"a time of the lease is none"`},
+		{source: "dhcpd", name: "overlap", input: dhcpdOf(ann, "09:00", "11:00") + dhcpdOf(bob, "10:00", "12:00") + elsewhere(dhcpdOf(ann, "11:50", "12:50")), truth: "ann 09:00-10:00, bob 10:00-12:00", named: true},
+		{source: "dhcpd", name: "stop before start", input: dhcpdOf(ann, "10:00", "09:00"), said: `"row":1,"reason":"the lease ends before it begins"`},
+		{source: "dhcpd", name: "clock jumps back", input: dhcpdOf(ann, "10:00", "11:00") + dhcpdOf(ann, "09:30", "10:30") + dhcpdOf(bob, "11:10", "11:40"), truth: "ann 09:30-11:00, bob 11:10-11:40", named: true},
+		{source: "dhcpd", name: "twice and in another order", input: strings.Repeat(dhcpdOf(ann, "10:00", "11:00")+dhcpdOf(ann, "09:00", "10:00"), 2) + dhcpdOf(bob, "11:00", "12:00"), truth: "ann 09:00-11:00, bob 11:00-12:00", named: true},
+		{source: "dhcpd", name: "cut short at the end", input: strings.TrimSuffix(dhcpdOf(ann, "09:00", "10:00")+dhcpdOf(bob, "10:00", "12:00"), "}\n"), truth: "ann 09:00-10:00"},
+		{source: "dhcpd", name: "no time", input: strings.Replace(dhcpdOf(ann, "09:00", "10:00"), "2026/03/03 10:00:00", "Tue Mar 3 10:00:00 GMT", 1), said: `"row":1,"reason":"a time of the lease is none"`},
 
 		{source: "nat", name: "overlap", port: 3000, input: natOf("A", annIn, ":2048-4095", "09:00") + natOf("A", bobIn, ":1024-4095", "10:00") + natOf("D", annIn, ":2048-4095", "11:00") + natOf("D", bobIn, ":1024-4095", "11:30"), truth: "ann 09:00-10:00, bob 11:00-11:30", named: true},
 		{source: "nat", name: "overlap of the same block", port: 3000, input: natOf("A", annIn, ":2048-4095", "09:00") + natOf("A", bobIn, ":2048-4095", "10:00") + natOf("D", annIn, ":2048-4095", "11:00") + natOf("D", bobIn, ":2048-4095", "11:30"), truth: "ann 09:00-10:00, bob 11:00-11:30", named: true},
@@ -144,12 +144,12 @@ func faults() []fault {
 		{source: "nat", name: "clock jumps back", port: 3000, input: natOf("A", annIn, ":2048-4095", "10:00") + natOf("D", annIn, ":2048-4095", "09:10") + natOf("A", bobIn, ":2048-4095", "09:20") + natOf("D", bobIn, ":2048-4095", "09:50"), truth: "bob 09:20-09:50"},
 		{source: "nat", name: "twice and in another order", port: 3000, input: strings.Repeat(natOf("D", annIn, ":2048-4095", "10:05")+natOf("A", annIn, ":2048-4095", "10:00"), 2) + natOf("A", bobIn, ":2048-4095", "11:00") + natOf("D", bobIn, ":2048-4095", "11:30"), truth: "ann 10:00-10:05, bob 11:00-11:30", named: true},
 		{source: "nat", name: "cut short in the ports", port: 2048, input: natOf("A", annIn, ":2048-40", "09:00") + natOf("D", annIn, ":2048-40", "11:00"), said: `"row":1,"reason":"the ports of the line are none`},
-		{source: "nat", name: "cut short on a long way", port: 2048, input: strings.ReplaceAll(connection("A", annIn, "2048", "09:00")+connection("D", annIn, "2048", "11:00"), "nat:", long) + natOf("A", bobIn, ":1024-1535", "09:00"), said: `"row":1,"reason":"the line ends within what it says`},
+		{source: "nat", name: "cut short on a long way", port: 2048, input: strings.ReplaceAll(connection("A", "2048", "09:00")+connection("D", "2048", "11:00"), "nat:", long) + natOf("A", bobIn, ":1024-1535", "09:00"), said: `"row":1,"reason":"the line ends within what it says`},
 		{source: "nat", name: "cut short before the ports", port: 2048, input: strings.ReplaceAll(natOf("A", annIn, "", "09:00")+natOf("D", annIn, "", "11:00"), "nat:", long), said: `"row":1,"reason":"the line ends within what it says`},
 		{source: "nat", name: "cut short at the end", port: 3000, input: natOf("A", annIn, ":2048-4095", "09:00") + strings.TrimSuffix(natOf("A", bobIn, ":2048-4095", "10:00"), "\n"), truth: "ann 09:00-10:00"},
 		{source: "nat", name: "port 0", port: 1, input: natOf("A", annIn, ":0-4095", "09:00") + natOf("D", annIn, ":0-4095", "11:00"), said: `"row":1,"reason":"the ports of the line are none`},
 		{source: "nat", name: "port 70000", port: 7000, input: natOf("A", annIn, ":2048-70000", "09:00") + natOf("D", annIn, ":2048-70000", "11:00"), said: `"row":1,"reason":"a port of the line is above 65535"`},
-		{source: "nat", name: "port 204800", port: 20480, input: connection("A", annIn, "204800", "09:00") + connection("D", annIn, "204800", "11:00")},
+		{source: "nat", name: "port 204800", port: 20480, input: connection("A", "204800", "09:00") + connection("D", "204800", "11:00")},
 		{source: "nat", name: "no zone, local time twice", port: 3000, day: time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: "Oct 25 01:30:00 cgn1 nat: A VRF 0 INT " + annIn + " EXT " + held + ":2048-4095\nOct 25 04:00:00 cgn1 nat: D VRF 0 INT " + annIn + " EXT " + held + ":2048-4095\n", truth: "ann 01:30-04:00", named: true},
 		{source: "nat", name: "no such local time", port: 3000, day: time.Date(2026, 3, 29, 0, 0, 0, 0, time.UTC), zone: "Europe/London", input: "Mar 29 01:30:00 cgn1 nat: A VRF 0 INT " + annIn + " EXT " + held + ":2048-4095\n", said: `"row":1,"reason":"there was no such time`},
 		{source: "nat", name: "no time", port: 3000, input: "cgn1 nat: A VRF 0 INT " + annIn + " EXT " + held + ":2048-4095\n", said: `"row":1,"reason":"the line says no time`},
