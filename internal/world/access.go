@@ -203,13 +203,17 @@ func (w *World) changes(number uint8, sick []bool, r *rand.Rand) (all []change, 
 // calls are lines that dial in, the next first.
 type calls []change
 
-// Len, Less, Swap, Push and Pop are heap.Interface's.
-func (c calls) Len() int { return len(c) }
+// Len, Swap and Push are heap.Interface's.
+func (c calls) Len() int      { return len(c) }
+func (c calls) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
+func (c *calls) Push(x any)   { *c = append(*c, x.(change)) }
+
+// Less puts the earlier first.
 func (c calls) Less(i, j int) bool {
 	return cmp.Or(cmp.Compare(c[i].at, c[j].at), cmp.Compare(c[i].line, c[j].line)) < 0
 }
-func (c calls) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
-func (c *calls) Push(x any)   { *c = append(*c, x.(change)) }
+
+// Pop is heap.Interface's.
 func (c *calls) Pop() any {
 	old := *c
 	x := old[len(old)-1]

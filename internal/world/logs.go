@@ -180,7 +180,7 @@ func (w *World) writeLeases(b *bufio.Writer, number uint8) {
 		all = append(all, grant{a.end, last, "0"})
 	}
 	slices.SortStableFunc(all, func(x, y grant) int { return cmp.Compare(x.at, y.at) })
-	b.WriteString("address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id\n")
+	_, _ = b.WriteString("address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id\n")
 	for _, g := range all {
 		l := &a.leases[g.lease]
 		circuit := w.lines[l.line].Name
