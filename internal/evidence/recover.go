@@ -93,14 +93,14 @@ func (l *Log) recover(seen *Seen) error {
 	}
 	e, err := readEdge(l.dir, head.Size)
 	if err != nil {
-		return fmt.Errorf("%w: %w", err, ErrDamaged)
+		return lost(err)
 	}
 	if e.root() != head.Root {
 		return fmt.Errorf("the tiles make another tree than the checkpoint signs: %w", ErrDamaged)
 	}
 	if rest := head.Size % width; rest > 0 { // the bundle that the next batch begins with a copy of
 		if _, err := readBundle(l.dir, head.Size, head.Size/width); err != nil {
-			return err
+			return lost(err)
 		}
 	}
 	if err := l.settle(&head, &e); err != nil {
@@ -123,6 +123,15 @@ func (l *Log) recover(seen *Seen) error {
 	l.edge = e
 	l.head.Store(&head)
 	return nil
+}
+
+// lost says that the log is damaged where a file of it is missing or too short; a file that could not be read now may be
+// fine.
+func lost(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errShape) {
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
+	return err
 }
 
 // create makes an empty log. A folder that holds tiles and no checkpoint lost it: a new log there would be a second
@@ -188,7 +197,7 @@ func (l *Log) extended(head Head, e edge, size uint64) (edge, error) {
 	for index := head.Size / width; index*width < size; index++ {
 		all, err := readBundle(l.dir, size, index)
 		if err != nil {
-			return edge{}, err
+			return edge{}, lost(err)
 		}
 		first := index * width
 		for i, entry := range all {
@@ -199,7 +208,7 @@ func (l *Log) extended(head Head, e edge, size uint64) (edge, error) {
 	}
 	stored, err := readEdge(l.dir, size)
 	if err != nil {
-		return edge{}, fmt.Errorf("%w: %w", err, ErrDamaged)
+		return edge{}, lost(err)
 	}
 	if stored.root() != e.root() {
 		return edge{}, fmt.Errorf("the tiles beyond the checkpoint are not those of their entries: %w", ErrDamaged)
