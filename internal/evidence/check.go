@@ -144,9 +144,17 @@ func (c *checker) tree(ctx context.Context) error {
 	stored, below := make([][]tlog.Hash, len(places)), make([][]tlog.Hash, len(places))
 	for i, p := range places {
 		stored[i] = c.stored(p)
-		below[i] = c.below(p)
+		below[i] = c.below(p, stored[i])
 	}
-	truth, known := judge(places, stored, below, c.root)
+	truth, known := judge(stored, below, func(all [][]tlog.Hash) bool {
+		var e Edge
+		for i, p := range places {
+			for _, h := range all[i] {
+				e.push(tileHeight*int(p.level), h)
+			}
+		}
+		return e.Root() == c.root
+	})
 	if !known {
 		c.fault(checkpointName, "the %d entries here make another tree than it signs", c.size)
 	}
@@ -158,40 +166,52 @@ func (c *checker) tree(ctx context.Context) error {
 	return nil
 }
 
-// judge finds which of the hashes make the root: those in the tiles, or for some of them those that are made from below.
-// Where neither do it takes what is there.
-func judge(places []place, stored, below [][]tlog.Hash, root Root) (truth [][]tlog.Hash, known bool) {
-	pick := func(from uint) ([][]tlog.Hash, bool) {
-		all, whole := make([][]tlog.Hash, len(places)), true
-		var e Edge
-		for i, p := range places {
-			all[i] = stored[i]
-			if from>>i&1 == 1 {
-				all[i] = below[i]
-			}
-			whole = whole && all[i] != nil
-			for _, h := range all[i] {
-				e.push(tileHeight*int(p.level), h)
+// maxOpen is how many hashes may be in doubt at once: each way of choosing among them is tried.
+const maxOpen = 12
+
+// judge finds which of the hashes are right: those in the tiles, or some of those that are made from below. Where no choice
+// of them is it takes what is there.
+func judge(stored, below [][]tlog.Hash, right func(all [][]tlog.Hash) bool) (truth [][]tlog.Hash, known bool) {
+	type doubt struct{ tile, hash int }
+	var open []doubt
+	truth = make([][]tlog.Hash, len(stored))
+	for i := range truth {
+		switch {
+		case stored[i] == nil:
+			truth[i] = slices.Clone(below[i])
+		case below[i] == nil:
+			truth[i] = slices.Clone(stored[i])
+		default:
+			truth[i] = slices.Clone(stored[i])
+			for j := range truth[i] {
+				if stored[i][j] != below[i][j] {
+					open = append(open, doubt{i, j})
+				}
 			}
 		}
-		return all, whole && e.Root() == root
+		if truth[i] == nil {
+			return below, false
+		}
+	}
+	pick := func(way uint) bool {
+		for n, d := range open {
+			from := stored
+			if way>>min(n, maxOpen-1)&1 == 1 { // the rest goes with the last
+				from = below
+			}
+			truth[d.tile][d.hash] = from[d.tile][d.hash]
+		}
+		return right(truth)
 	}
 	var ways []uint
-	for way := range uint(1) << len(places) {
+	for way := range uint(1) << min(len(open), maxOpen) {
 		ways = append(ways, way)
 	}
 	slices.SortStableFunc(ways, func(a, b uint) int { return bits.OnesCount(a) - bits.OnesCount(b) })
-	for _, way := range ways {
-		if all, ok := pick(way); ok {
-			return all, true
-		}
+	if slices.ContainsFunc(ways, pick) {
+		return truth, true
 	}
-	truth = slices.Clone(below)
-	for i := range truth {
-		if truth[i] == nil {
-			truth[i] = stored[i]
-		}
-	}
+	pick(ways[len(ways)-1])
 	return truth, false
 }
 
@@ -204,30 +224,35 @@ func (c *checker) stored(p place) []tlog.Hash {
 	return hashes
 }
 
-// below are a tile's hashes as what is below makes them, nil where that is not all there.
-func (c *checker) below(p place) []tlog.Hash {
-	all := make([]tlog.Hash, p.width)
+// below are a tile's hashes as what is below makes them. Where something is missing there they are the tile's own, and nil
+// where it has none.
+func (c *checker) below(p place, stored []tlog.Hash) []tlog.Hash {
+	all := slices.Clone(stored)
+	if all == nil {
+		all = make([]tlog.Hash, p.width)
+	}
 	if p.level == 0 {
 		p.entries = true
 		data, _, err := p.read(c.dir)
-		if err != nil {
-			return nil
-		}
-		for i := range all {
+		for i := 0; err == nil && i < len(all); i++ {
 			var entry []byte
-			if entry, data, err = nextEntry(data); err != nil {
-				return nil
+			if entry, data, err = nextEntry(data); err == nil {
+				all[i] = tlog.RecordHash(entry)
 			}
-			all[i] = tlog.RecordHash(entry)
+		}
+		if err != nil {
+			return stored
 		}
 		return all
 	}
 	for i := range all {
 		child := c.stored(place{level: p.level - 1, index: p.index*width + uint64(i), width: width})
-		if child == nil {
+		if child == nil && stored == nil {
 			return nil
 		}
-		all[i] = rootOf(child)
+		if child != nil {
+			all[i] = rootOf(child)
+		}
 	}
 	return all
 }
@@ -235,19 +260,16 @@ func (c *checker) below(p place) []tlog.Hash {
 // full checks a full tile of which the hash is known, and all below it.
 func (c *checker) full(ctx context.Context, p place, want tlog.Hash) error {
 	stored := c.stored(p)
-	truth := stored
-	if stored == nil || rootOf(stored) != want {
-		truth = c.below(p)
-		if truth == nil || rootOf(truth) != want { // more than one thing is wrong: what is below is held to itself
-			if slices.Equal(stored, truth) || truth == nil {
-				c.fault(p.path(), "it is not what the tile above says")
-			}
-			if truth == nil {
-				truth = stored
-			}
-		}
+	if stored != nil && rootOf(stored) == want {
+		return c.tile(ctx, p, stored, stored)
 	}
-	return c.tile(ctx, p, stored, truth)
+	truth, known := judge([][]tlog.Hash{stored}, [][]tlog.Hash{c.below(p, stored)}, func(all [][]tlog.Hash) bool {
+		return rootOf(all[0]) == want
+	})
+	if !known && slices.Equal(stored, truth[0]) && stored != nil { // what is below is held to itself
+		c.fault(p.path(), "it is not what the tile above says")
+	}
+	return c.tile(ctx, p, stored, truth[0])
 }
 
 // tile checks a tile, the partial ones that it had before, and all below it. truth is nil where nothing is known of it.

@@ -187,8 +187,8 @@ func TestRewritten(t *testing.T) {
 func TestSeveral(t *testing.T) {
 	dir := grown(t, 1500)
 	want := []string{"tile/0/001", "tile/1/000.p/5", "tile/entries/001", "tile/entries/004"}
-	for _, name := range want {
-		flip(t, dir, name, 40)
+	for i, name := range want {
+		flip(t, dir, name, 40+i%2*60) // each of another entry or tile
 	}
 	remove(t, dir, "tile/entries/002")
 	want = append(want, "tile/entries/002")

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
 )
 
 // partialEnding ends the name of the folder of a tile's partial files.
@@ -91,14 +92,14 @@ func (l *Log) recover(seen *Seen) error {
 	}
 	e, err := storedEdge(l.dir, head.Size)
 	if err != nil {
-		return fmt.Errorf("%w: %w", err, ErrDamaged)
+		return lost(err)
 	}
 	if e.Root() != head.Root {
 		return fmt.Errorf("the tiles make another tree than the checkpoint signs: %w", ErrDamaged)
 	}
 	if rest := head.Size % width; rest > 0 { // the bundle that the next batch begins with a copy of
 		if _, err := readBundle(l.dir, head.Size, head.Size/width); err != nil {
-			return err
+			return lost(err)
 		}
 	}
 	if err := l.settle(&head, &e); err != nil {
@@ -121,6 +122,15 @@ func (l *Log) recover(seen *Seen) error {
 	l.edge = e
 	l.head.Store(&head)
 	return nil
+}
+
+// lost says that the log is damaged where a file of it is missing or too short; a file that could not be read now may be
+// fine.
+func lost(err error) error {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errShape) {
+		return fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
+	return err
 }
 
 // create makes an empty log. A folder that holds tiles and no checkpoint lost it: a new log there would be a second
@@ -185,7 +195,7 @@ func (l *Log) extended(head Head, e Edge, size uint64) (Edge, error) {
 	for index := head.Size / width; index*width < size; index++ {
 		all, err := readBundle(l.dir, size, index)
 		if err != nil {
-			return Edge{}, err
+			return Edge{}, lost(err)
 		}
 		first := index * width
 		for i, entry := range all {
@@ -196,7 +206,7 @@ func (l *Log) extended(head Head, e Edge, size uint64) (Edge, error) {
 	}
 	stored, err := storedEdge(l.dir, size)
 	if err != nil {
-		return Edge{}, fmt.Errorf("%w: %w", err, ErrDamaged)
+		return Edge{}, lost(err)
 	}
 	if stored.Root() != e.Root() {
 		return Edge{}, fmt.Errorf("the tiles beyond the checkpoint are not those of their entries: %w", ErrDamaged)
