@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -168,14 +167,10 @@ are off, and the gaps in their logs. Answers are less than unique where one of t
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		node, err := openLocal(cmd, *data, "")
-		if err != nil {
-			return err
-		}
 		var all struct {
 			Items []sources.Status `json:"items"`
 		}
-		if err := node.close(node.call(cmd.Context(), http.MethodGet, "/lines/sources", nil, &all)); err != nil {
+		if err := askNode(cmd, *data, "", func(n *app.Node) error { return n.Get(cmd.Context(), "/lines/sources", &all) }); err != nil {
 			return err
 		}
 		if asJSON {
@@ -241,14 +236,10 @@ A question about what was deleted is answered with outside-retention. It cannot 
 				return wrongUse("--before %q is no day: write 2026-01-01", before)
 			}
 		}
-		node, err := openLocal(cmd, *data, "")
-		if err != nil {
-			return err
-		}
 		var out struct {
 			Items []sources.Purged `json:"items"`
 		}
-		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/lines/purge", &in, &out)); err != nil {
+		if err := askNode(cmd, *data, "", func(n *app.Node) error { return n.Post(cmd.Context(), "/lines/purge", &in, &out) }); err != nil {
 			return err
 		}
 		if asJSON {

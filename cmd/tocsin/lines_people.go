@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"text/tabwriter"
 	"time"
@@ -24,14 +23,10 @@ func newLinesQuestions() *cobra.Command {
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		node, err := openLocal(cmd, *data, "")
-		if err != nil {
-			return err
-		}
 		var all struct {
 			Items []api.QuestionEntry `json:"items"`
 		}
-		if err := node.close(node.call(cmd.Context(), http.MethodGet, "/questions", nil, &all)); err != nil {
+		if err := askNode(cmd, *data, "", func(n *app.Node) error { return n.Get(cmd.Context(), "/questions", &all) }); err != nil {
 			return err
 		}
 		if asJSON {
@@ -61,12 +56,10 @@ func newLinesDecide(verb, short string) *cobra.Command {
 	data := dataFlag(cmd)
 	by := byFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		node, err := openLocal(cmd, *data, *by)
-		if err != nil {
-			return err
-		}
 		var q api.QuestionEntry
-		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/questions/"+url.PathEscape(args[0])+"/"+verb, nil, &q)); err != nil {
+		if err := askNode(cmd, *data, *by, func(n *app.Node) error {
+			return n.Post(cmd.Context(), "/questions/"+url.PathEscape(args[0])+"/"+verb, nil, &q)
+		}); err != nil {
 			return err
 		}
 		word := string(q.State)
@@ -109,12 +102,8 @@ func newLinesHold() *cobra.Command {
 				return wrongUse("--%s %q is no time with its zone: write 2026-03-01T02:00:00Z", name, value)
 			}
 		}
-		node, err := openLocal(cmd, *data, *by)
-		if err != nil {
-			return err
-		}
 		var out api.HoldEntry
-		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/holds", &h, &out)); err != nil {
+		if err := askNode(cmd, *data, *by, func(n *app.Node) error { return n.Post(cmd.Context(), "/holds", &h, &out) }); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s held until %s: %s\n", counted(int64(out.Sessions), "session"), out.Until.UTC().Format(time.DateOnly), out.ID)
@@ -129,14 +118,10 @@ func newLinesHolds() *cobra.Command {
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		node, err := openLocal(cmd, *data, "")
-		if err != nil {
-			return err
-		}
 		var all struct {
 			Items []api.HoldEntry `json:"items"`
 		}
-		if err := node.close(node.call(cmd.Context(), http.MethodGet, "/holds", nil, &all)); err != nil {
+		if err := askNode(cmd, *data, "", func(n *app.Node) error { return n.Get(cmd.Context(), "/holds", &all) }); err != nil {
 			return err
 		}
 		if asJSON {
@@ -167,11 +152,9 @@ func newLinesLift() *cobra.Command {
 	data := dataFlag(cmd)
 	by := byFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		node, err := openLocal(cmd, *data, *by)
-		if err != nil {
-			return err
-		}
-		if err := node.close(node.call(cmd.Context(), http.MethodPost, "/holds/"+url.PathEscape(args[0])+"/lift", nil, nil)); err != nil {
+		if err := askNode(cmd, *data, *by, func(n *app.Node) error {
+			return n.Post(cmd.Context(), "/holds/"+url.PathEscape(args[0])+"/lift", nil, nil)
+		}); err != nil {
 			return err
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "lifted")

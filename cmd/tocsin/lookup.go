@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,12 +84,8 @@ the evidence log before it is answered.`,
 		ans := api.LookupOf(addr, &h)
 		switch {
 		case h.Own && cfg.Lines.Any() && q.At != "": // only the node may ask, and logs it
-			node, err := openLocal(cmd, *data, *by)
-			if err != nil {
-				return err
-			}
 			ans = api.Lookup{}
-			if err := node.close(node.call(cmd.Context(), http.MethodPost, "/lookup", &q, &ans)); err != nil {
+			if err := askNode(cmd, *data, *by, func(n *app.Node) error { return n.Post(cmd.Context(), "/lookup", &q, &ans) }); err != nil {
 				return err
 			}
 		case h.CGNAT && q.Port == 0:

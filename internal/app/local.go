@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +20,8 @@ import (
 // the database and the keys beside it as well.
 const socketName = "node.sock"
 
-// ByHeader says for whom the caller of the socket asks: a name that nobody checks, beside the system's user.
-const ByHeader = "Tocsin-By"
+// byHeader says for whom the caller of the socket asks: a name that nobody checks, beside the system's user.
+const byHeader = "Tocsin-By"
 
 // maxSocketPath is how long the path of a socket may be: 108 bytes on Linux, fewer elsewhere.
 const maxSocketPath = 100
@@ -93,7 +92,7 @@ func (a *App) localHandler() (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if by := r.Header.Get(ByHeader); by != "" {
+		if by := r.Header.Get(byHeader); by != "" {
 			name := api.Caller(r.Context())
 			r = r.WithContext(api.WithCaller(r.Context(), by+" ("+name+")"))
 		}
@@ -108,89 +107,3 @@ func userOf(uid int) string {
 	}
 	return "user " + strconv.Itoa(uid)
 }
-
-// Local asks the node of a data directory: the one that runs there, or else one that is built for the question and
-// polls its sources once. The caller calls done.
-func Local(ctx context.Context, dir string, open func() (*App, error)) (c *http.Client, done func() error, err error) {
-	path, keep, err := socketPath(dir)
-	if err != nil {
-		return nil, nil, Reason(err)
-	}
-	dial := func(ctx context.Context) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}
-	if conn, err := dial(ctx); err == nil {
-		_ = conn.Close()
-		t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-		return &http.Client{Transport: t}, func() error {
-			t.CloseIdleConnections()
-			if keep != nil {
-				return keep.Close()
-			}
-			return nil
-		}, nil
-	}
-	if keep != nil {
-		_ = keep.Close()
-	}
-	a, err := open()
-	if err != nil {
-		return nil, nil, err
-	}
-	h, err := a.localHandler()
-	if err != nil {
-		return nil, nil, errors.Join(err, a.Close())
-	}
-	if a.lines != nil {
-		if err := a.lines.Poll(ctx); err != nil { // makes answers less than unique, not wrong
-			a.log.Warn("a source of lines cannot be read", "error", err)
-		}
-	}
-	logCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() {
-		ended <- a.withLog(logCtx, func(ctx context.Context) error {
-			<-ctx.Done()
-			return nil
-		})
-	}()
-	return &http.Client{Transport: inProcess{h}}, func() error {
-		stop()
-		return errors.Join(<-ended, a.Close())
-	}, nil
-}
-
-// inProcess hands requests to a handler of this process.
-type inProcess struct{ handler http.Handler }
-
-// RoundTrip is http.RoundTripper's.
-func (w inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	rec := &recorder{header: http.Header{}, code: http.StatusOK}
-	w.handler.ServeHTTP(rec, r.WithContext(api.WithCaller(r.Context(), userOf(os.Getuid()))))
-	return &http.Response{
-		StatusCode: rec.code, Header: rec.header, Body: body{bytes.NewReader(rec.b.Bytes())}, ContentLength: int64(rec.b.Len()), Request: r,
-		ProtoMajor: 1, ProtoMinor: 1,
-	}, nil
-}
-
-// recorder keeps an answer.
-type recorder struct {
-	header http.Header
-	code   int
-	b      bytes.Buffer
-}
-
-// Header is http.ResponseWriter's.
-func (r *recorder) Header() http.Header { return r.header }
-
-// WriteHeader is http.ResponseWriter's.
-func (r *recorder) WriteHeader(code int) { r.code = code }
-
-// Write is http.ResponseWriter's.
-func (r *recorder) Write(p []byte) (int, error) { return r.b.Write(p) }
-
-type body struct{ *bytes.Reader }
-
-// Close has nothing to do.
-func (body) Close() error { return nil }

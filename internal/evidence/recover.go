@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
 )
 
 // partialEnding ends the name of the folder of a tile's partial files.
