@@ -166,3 +166,31 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*1000/b.Elapsed().Seconds(), "requests/s")
 }
+
+// TestCorpusNAT: accounting of a NAT, in the corpus's template. It has no subscriber, and its actions are numbers that mean
+// nothing without the vendor's dictionary, so each request is refused, with what to do instead.
+func TestCorpusNAT(t *testing.T) {
+	text, err := os.ReadFile(corpustest.Dir(t, "cgnat", "cgn-ec", "tests", "radius", "nfware_session.template"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	requests := 0
+	for request := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n\n") {
+		requests++
+		b.WriteString("Tue Mar  3 10:00:00 2026\n")
+		for l := range strings.Lines(request) {
+			b.WriteString("\t" + strings.TrimSpace(l) + "\n")
+		}
+		b.WriteString("\n")
+	}
+	got := read(t, &detail.Files{}, b.String())
+	for i, s := range got {
+		if want := fmt.Sprintf("request %d: the request is of a NAT: have it log by syslog, and read that as lines.syslog or lines.nat", i+1); s != want {
+			t.Errorf("%s\nwant %s", s, want)
+		}
+	}
+	if len(got) != requests || requests < 8 {
+		t.Errorf("%d of %d requests", len(got), requests)
+	}
+}

@@ -46,7 +46,7 @@ func receiver(t *testing.T, n *node) (stop func()) {
 // free is a port on loopback that nobody has.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // on loopback
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func free(t *testing.T) string {
 
 func connect(t *testing.T, network, addr string) net.Conn {
 	t.Helper()
-	c, err := net.Dial(network, addr) //nolint:noctx // on loopback
+	c, err := net.Dial(network, addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,9 @@ func (s *Server) datagrams(ctx context.Context, queue chan<- *parcel) error {
 	for {
 		n, err := conn.ReadBatch(messages, 0)
 		switch {
-		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // it was told to end
+		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil: // the next one may be fine
 			s.log.Debug("read syslog", "error", err)

@@ -167,7 +167,7 @@ func block(at time.Time, host string, inside, lo int) string {
 
 func dial(t testing.TB, network string, to net.Addr) net.Conn {
 	t.Helper()
-	c, err := net.Dial(network, to.String()) //nolint:noctx // on loopback
+	c, err := net.Dial(network, to.String())
 	if err != nil {
 		t.Fatal(err)
 	}
