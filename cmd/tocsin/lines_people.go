@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/api"
+	"tocsin/internal/app"
 	"tocsin/internal/line/inquiry"
 	"tocsin/internal/report"
 )
