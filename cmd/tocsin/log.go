@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -166,7 +167,7 @@ another log from the start: keep checkpoints (tocsin log head) where the node's 
 		if asJSON {
 			err = encodeCheck(out, &found, all, time.Since(began))
 		} else {
-			err = printCheck(out, &found, all, opts.SinceName)
+			printCheck(out, &found, all, opts.SinceName)
 		}
 		if err != nil {
 			return cannot(err)
@@ -202,7 +203,7 @@ func encodeCheck(w io.Writer, found *evidence.Report, all []app.LogKey, took tim
 	return json.NewEncoder(w).Encode(res)
 }
 
-func printCheck(w io.Writer, found *evidence.Report, all []app.LogKey, since string) error {
+func printCheck(w io.Writer, found *evidence.Report, all []app.LogKey, since string) {
 	verdict := "nothing is wrong"
 	if found.Faulty > 0 {
 		verdict = counted(int64(found.Faulty), "fault")
@@ -223,12 +224,11 @@ func printCheck(w io.Writer, found *evidence.Report, all []app.LogKey, since str
 		fmt.Fprintln(w)
 	}
 	if since == "" || found.Since.Key == nil {
-		return nil
+		return
 	}
 	if !slices.ContainsFunc(found.Faults, func(f evidence.Fault) bool { return f.Kept }) {
 		fmt.Fprintf(w, "since %s: %s then, none of them changed or cut off\n", since, countedMany(found.Since.Size, "entry", "entries"))
 	}
-	return nil
 }
 
 func countedMany(n uint64, one, many string) string {
@@ -323,7 +323,7 @@ type shownEntry struct {
 func showEntry(w io.Writer, at uint64, raw []byte, kind string, asJSON bool) error {
 	e, err := evidence.DecodeEntry(raw)
 	if kind != "" && (err != nil || string(e.Kind) != kind) {
-		return nil
+		return nil //nolint:nilerr // of no kind, so not of this one
 	}
 	if asJSON {
 		shown := shownEntry{Index: at, Entry: raw}
@@ -339,14 +339,14 @@ func showEntry(w io.Writer, at uint64, raw []byte, kind string, asJSON bool) err
 		_, err = fmt.Fprintf(w, "%d  cannot be read (%v): %s\n", at, err, report.Printable(string(raw)))
 		return err
 	}
-	line := fmt.Sprintf("%d  %s  %s  %s", at, e.At.Format(time.DateTime), e.Kind, e.By)
+	words := []string{strconv.FormatUint(at, 10), e.At.Format(time.DateTime), string(e.Kind), e.By}
 	if e.Subject != "" {
-		line += "  " + e.Subject
+		words = append(words, e.Subject)
 	}
 	for _, f := range e.Fields {
-		line += "  " + f.Name + "=" + f.Value
+		words = append(words, f.Name+"="+f.Value)
 	}
-	_, err = fmt.Fprintln(w, line)
+	_, err = fmt.Fprintln(w, strings.Join(words, "  "))
 	return err
 }
 

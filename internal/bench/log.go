@@ -88,7 +88,9 @@ func logEntry(n int, r *rand.Rand) ([]byte, error) {
 	e := evidence.Entry{
 		ID: report.NewID(time.Now()), At: time.Now(), Kind: "chunk", By: "node", Subject: report.NewID(time.Now()).String(),
 		Fields: []evidence.Field{
-			{Name: "generation", Value: "0"}, {Name: "seq", Value: fmt.Sprint(n)}, {Name: "events", Value: fmt.Sprint(r.IntN(20_000))},
+			{Name: "generation", Value: "0"},
+			{Name: "seq", Value: fmt.Sprint(n)},
+			{Name: "events", Value: fmt.Sprint(r.IntN(20_000))},
 			{Name: "verdicts", Value: evidence.Commitment(verdicts).String()},
 		},
 	}

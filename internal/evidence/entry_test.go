@@ -42,9 +42,20 @@ func TestEntry(t *testing.T) {
 		t.Errorf("decoded (-want +got):\n%s", diff)
 	}
 	for _, change := range [][2]string{
-		{`{"v":1`, `{"v":2`}, {`{"v":1`, `{ "v":1`}, {`"v":1,`, ``}, {`"budget":"3"`, `"reason":"3"`}, {`"budget":"3"`, `"budget":3`},
-		{`"by":`, `"BY":`}, {`"by":"desk:4f1a"`, `"by":"desk:4f1a","by":"desk:4f1a"`}, {`}}`, `}}x`}, {`}}`, `},"more":1}`},
-		{`.123Z`, `Z`}, {`"reveal"`, `"tea"`}, {`9c2e77`, `192.0.2.1`}, {`"3"`, `"\u0033"`}, {`"fields":{`, `"fields":[`},
+		{`{"v":1`, `{"v":2`},
+		{`{"v":1`, `{ "v":1`},
+		{`"v":1,`, ``},
+		{`"budget":"3"`, `"reason":"3"`},
+		{`"budget":"3"`, `"budget":3`},
+		{`"by":`, `"BY":`},
+		{`"by":"desk:4f1a"`, `"by":"desk:4f1a","by":"desk:4f1a"`},
+		{`}}`, `}}x`},
+		{`}}`, `},"more":1}`},
+		{`.123Z`, `Z`},
+		{`"reveal"`, `"tea"`},
+		{`9c2e77`, `192.0.2.1`},
+		{`"3"`, `"\u0033"`},
+		{`"fields":{`, `"fields":[`},
 	} {
 		bad := strings.Replace(string(raw), change[0], change[1], 1)
 		if _, err := evidence.DecodeEntry([]byte(bad)); err == nil || bad == string(raw) {

@@ -118,7 +118,7 @@ func Open(ctx context.Context, dir string, opts Options) (*Log, error) {
 		_ = l.lock.Close()
 		return nil, fmt.Errorf("open the evidence log %s: %w", dir, err)
 	}
-	go l.commit()
+	go l.commit() //nolint:contextcheck // a batch that is begun is ended, whoever asked for it
 	return l, nil
 }
 

@@ -311,8 +311,11 @@ func TestEachWriteFails(t *testing.T) {
 }
 
 var kindsOfFault = []fault{
-	{what: "error", errno: syscall.ENOSPC}, {what: "error", errno: syscall.EIO}, {what: "short", errno: syscall.ENOSPC},
-	{what: "before"}, {what: "after"},
+	{what: "error", errno: syscall.ENOSPC},
+	{what: "error", errno: syscall.EIO},
+	{what: "short", errno: syscall.ENOSPC},
+	{what: "before"},
+	{what: "after"},
 }
 
 // faults are all that can happen to these calls.

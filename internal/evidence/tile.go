@@ -237,7 +237,7 @@ func grownFrom(dir string, head Head, seen Seen) error {
 	if seen.Size > head.Size {
 		return fmt.Errorf("%w: it had %d entries and has %d", ErrRolledBack, seen.Size, head.Size)
 	}
-	root := Root(sha256.Sum256(nil))
+	root := sha256.Sum256(nil)
 	if seen.Size > 0 {
 		h, err := tlog.TreeHash(int64(seen.Size), hashReader(dir, head))
 		if err != nil {
