@@ -24,7 +24,6 @@ var kinds = []struct {
 }{
 	{"chunk", "work by the machine: one entry for a chunk of a report, with the hash of its verdicts"},
 	{"question", "a person asked which line held an address"},
-	{"approval", "a second person decided on another's question"},
 	{"reveal", "a person was shown who a line belongs to"},
 	{"notice", "something was said to somebody"},
 	{"measure", "a block was put up, changed or taken down"},
@@ -33,7 +32,8 @@ var kinds = []struct {
 	{"config", "the configuration was changed"},
 	{"role", "a person was given a role, or lost it"},
 	{"hold", "a legal hold began or ended"},
-	{"oversight", "what the oversight body did"},
+	{"oversight", "what the oversight body did, or was told"},
+	{"approval", "a second person decided on another's question"},
 }
 
 // Kinds returns every kind, in the order in which they are listed to people.
