@@ -19,18 +19,18 @@ import (
 
 func newLines() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "lines import|sources|purge|questions|approve|refuse|hold|holds|lift",
+		Use:   "lines import|sources|purge|reveal|questions|approve|refuse|hold|holds|lift",
 		Short: "What knows which line held an address: feed it, look after it",
 		Long: `Lines are the subscriber connections of our own network. Sources, named under lines in tocsin.yaml, say which line held
 which address and ports, and when: docs/lines/README.md says which there are. A running node reads them by itself. To ask
 which line it was: tocsin lookup --at.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return wrongUse("say what to do: tocsin lines import, sources, purge, questions, approve, refuse, hold, holds or lift")
+			return wrongUse("say what to do: tocsin lines import, sources, purge, reveal, questions, approve, refuse, hold, holds or lift")
 		},
 	}
 	for _, c := range []*cobra.Command{
-		newLinesImport(), newLinesSources(), newLinesPurge(), newLinesQuestions(), newLinesDecide("approve", "Approve another person's question above the day's budget"),
+		newLinesImport(), newLinesSources(), newLinesPurge(), newLinesReveal(), newLinesQuestions(), newLinesDecide("approve", "Approve another person's question above the day's budget"),
 		newLinesDecide("refuse", "Refuse another person's question above the day's budget"), newLinesHold(), newLinesHolds(), newLinesLift(),
 	} {
 		c.DisableFlagsInUseLine = true // it names them itself

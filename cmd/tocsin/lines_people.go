@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -68,6 +69,58 @@ func newLinesDecide(verb, short string) *cobra.Command {
 			word += ": " + report.Printable(q.Who) + " may ask the same once more"
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), word)
+		return nil
+	}
+	return cmd
+}
+
+func newLinesReveal() *cobra.Command {
+	var in struct {
+		Line   string `json:"line"`
+		Reason string `json:"reason"`
+	}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "reveal [--data DIR] --reason TEXT [--by NAME] [--json] LINE",
+		Short: "Say whose a line is: logged before it is shown",
+		Long: `Reveal says whose the line of a handle is: the name that the sources have for it, and the contact that your own records
+give (lines.contact). It needs a reason, counts against the budget of the day, and stands in the evidence log before it
+is shown.`,
+		Example: "  tocsin lines reveal --reason 'call them about incident 01a2...' n2sbtpr2vz7rxuqp",
+		Args:    exactlyOne("one line: tocsin incidents shows its handle behind line:"),
+	}
+	data := dataFlag(cmd)
+	by := byFlag(cmd)
+	cmd.Flags().StringVar(&in.Reason, "reason", "", "why you need to know, in a `sentence` for whoever asks later")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		in.Line = args[0]
+		if strings.TrimSpace(in.Reason) == "" {
+			return wrongUse("say why with --reason: it is kept for whoever asks later")
+		}
+		var r api.Revealed
+		if err := askNode(cmd, *data, *by, func(n *app.Node) error { return n.Post(cmd.Context(), "/reveal", &in, &r) }); err != nil {
+			return err
+		}
+		if asJSON {
+			return encodeAll(cmd.OutOrStdout(), []api.Revealed{r})
+		}
+		show := func(name, v string) {
+			if v != "" {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-9s%s\n", name, report.Printable(v))
+			}
+		}
+		show("line", r.Line)
+		show("known as", r.Name)
+		if c := r.Contact; c != nil {
+			show("name", c.Name)
+			show("mail", c.Mail)
+			show("phone", c.Phone)
+			show("address", strings.ReplaceAll(c.Address, "\n", ", "))
+			show("language", c.Language)
+			show("class", string(c.Class))
+		}
+		show("note", r.Note)
 		return nil
 	}
 	return cmd

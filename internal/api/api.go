@@ -19,6 +19,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tocsin/internal/desk"
+	"tocsin/internal/line/archive"
+	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
 	"tocsin/internal/line/inquiry"
 	"tocsin/internal/report"
@@ -198,6 +200,10 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return huma.Error409Conflict("this report does not wait for a person: somebody has dealt with it, or it is being read again; look at it anew")
 	case errors.Is(err, desk.ErrNoOriginal):
 		return huma.Error410Gone("the original is past its end date (retention.originals) and was deleted")
+	case errors.Is(err, contact.ErrUnknown):
+		return huma.Error404NotFound("nobody knows a line of this handle")
+	case errors.Is(err, archive.ErrForgotten):
+		return huma.Error410Gone(archive.ErrForgotten.Error())
 	case errors.Is(err, inquiry.ErrNoQuestion), errors.Is(err, hold.ErrNoHold):
 		return huma.Error404NotFound(innermost(err).Error())
 	case errors.Is(err, inquiry.ErrDecided):

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
 	"tocsin/internal/line/inquiry"
 	"tocsin/internal/line/sources"
@@ -60,6 +61,8 @@ type Lines interface {
 	// Look says whose an address is and, where it is ours, q says when and something knows lines, which line held it.
 	// asked is false where nobody was asked for a line. An *inquiry.BudgetError says that it waits for a second person.
 	Look(ctx context.Context, q *inquiry.Question) (h report.Holder, a report.LineAnswer, asked bool, err error)
+	// Whose says whose a line is.
+	Whose(ctx context.Context, q *inquiry.Question) (inquiry.Revealed, error)
 	// Questions are those that wait for a second person.
 	Questions(ctx context.Context) ([]inquiry.Kept, error)
 	// Decide is that person's word.
@@ -79,6 +82,7 @@ func (a *API) registerLines() {
 		return huma.Operation{OperationID: id, Method: method, Path: Prefix + path, Summary: summary, Errors: append([]int{401, 422}, errs...)}
 	}
 	huma.Register(a.huma, add("lookup", http.MethodPost, "/lookup", "Whose an address is, and which line held it", 429), a.lookup)
+	huma.Register(a.huma, add("reveal", http.MethodPost, "/reveal", "Whose a line is: logged before it is shown", 404, 410, 429), a.reveal)
 	huma.Register(a.huma, add("list-questions", http.MethodGet, "/questions", "Questions above the day's budget, which wait for a second person"), a.questions)
 	huma.Register(a.huma, add("approve-question", http.MethodPost, "/questions/{id}/approve", "Approve another person's question", 403, 404, 409), a.decide(true))
 	huma.Register(a.huma, add("refuse-question", http.MethodPost, "/questions/{id}/refuse", "Refuse another person's question", 403, 404, 409), a.decide(false))
@@ -162,6 +166,46 @@ func (in *lookupInput) question() (*inquiry.Question, error) {
 		errs = append(errs, err)
 	}
 	return q, errors.Join(errs...)
+}
+
+type revealInput struct {
+	Body struct {
+		Line   string `json:"line" doc:"the line's handle, as in an incident's party behind line:"`
+		Reason string `json:"reason" doc:"why you need to know: it is kept for whoever asks later"`
+	}
+}
+
+// Revealed is whose a line is.
+type Revealed struct {
+	Line    string   `json:"line"`
+	Name    string   `json:"name" doc:"the name that the sources have for the line"`
+	Contact *Contact `json:"contact,omitempty"`
+	Note    string   `json:"note,omitempty" doc:"why there is no contact"`
+}
+
+// Contact is how to reach whoever has a line.
+type Contact struct {
+	Name     string        `json:"name,omitempty"`
+	Mail     string        `json:"mail,omitempty"`
+	Phone    string        `json:"phone,omitempty"`
+	Address  string        `json:"address,omitempty"`
+	Language string        `json:"language,omitempty"`
+	Class    contact.Class `json:"class,omitempty"`
+}
+
+type revealOutput struct{ Body Revealed }
+
+func (a *API) reveal(ctx context.Context, in *revealInput) (*revealOutput, error) {
+	handle := strings.TrimPrefix(strings.TrimSpace(in.Body.Line), "line:")
+	r, err := a.rooms.Lines.Whose(ctx, &inquiry.Question{Who: who(ctx), Reason: in.Body.Reason, Handle: handle})
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &revealOutput{Revealed{Line: handle, Name: r.Name, Note: r.Missing}}
+	if c := r.Contact; c != nil {
+		out.Body.Contact = &Contact{c.Name, c.Mail, c.Phone, c.Postal, c.Language, c.Class}
+	}
+	return out, nil
 }
 
 // localLayouts are how people write times without a zone.

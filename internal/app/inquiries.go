@@ -34,6 +34,14 @@ func (i Inquiries) Look(ctx context.Context, q *inquiry.Question) (h report.Hold
 	return h, ans, true, err
 }
 
+// Whose is api.Lines'.
+func (i Inquiries) Whose(ctx context.Context, q *inquiry.Question) (inquiry.Revealed, error) {
+	if i.app.lines == nil {
+		return inquiry.Revealed{}, errNoLines
+	}
+	return i.app.inquiry.Whose(ctx, q)
+}
+
 // Questions is api.Lines'.
 func (i Inquiries) Questions(ctx context.Context) ([]inquiry.Kept, error) {
 	return i.app.inquiry.Questions(ctx)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
 	"tocsin/internal/report"
 )
@@ -102,6 +103,10 @@ type Act struct {
 type Lines interface {
 	// Which says which line held an address; shared that many lines share it, so that it names nobody without a port.
 	Which(ctx context.Context, s *line.Selector, shared bool) (report.LineAnswer, error)
+	// Name is the name that the sources have for the line of a handle, Contact how to reach whoever has it.
+	// contact.ErrUnknown and archive.ErrForgotten say that nobody knows, or not any more.
+	Name(ctx context.Context, handle string) (string, error)
+	Contact(ctx context.Context, handle string) (contact.Contact, error)
 	// Hold keeps what is known of an address; Lift ends a hold; Holds are those in force.
 	Hold(ctx context.Context, h *hold.Hold) (sessions int, err error)
 	Lift(ctx context.Context, id report.ID) error
@@ -152,6 +157,36 @@ func (d *Desk) Which(ctx context.Context, q *Question) (report.LineAnswer, error
 		return report.LineAnswer{}, fmt.Errorf("write the question into the log, before which nothing is answered: %w", err)
 	}
 	return a, nil
+}
+
+// Revealed is whose a line is.
+type Revealed struct {
+	Name    string           // that the sources have for the line; personal
+	Contact *contact.Contact // nil where the contacts do not know it, or nothing knows contacts
+	Missing string           // why there is no contact
+}
+
+// Whose answers a question for the subscriber of a line. It is in the log before anybody is asked.
+func (d *Desk) Whose(ctx context.Context, q *Question) (Revealed, error) {
+	q.Kind = Whose
+	kept, err := d.ask(ctx, q)
+	if err != nil {
+		return Revealed{}, err
+	}
+	if err := d.Log.Record(ctx, kept.act("reveal", d.Now())); err != nil {
+		return Revealed{}, fmt.Errorf("write the question into the log, before which nothing is answered: %w", err)
+	}
+	r := Revealed{}
+	if r.Name, err = d.Lines.Name(ctx, q.Handle); err != nil {
+		return Revealed{}, err
+	}
+	c, err := d.Lines.Contact(ctx, q.Handle)
+	if err != nil {
+		r.Missing = err.Error() // names nobody: contact.Book
+		return r, nil
+	}
+	r.Contact = &c
+	return r, nil
 }
 
 // ask counts a question.

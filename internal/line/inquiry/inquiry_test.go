@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
 	"tocsin/internal/line/inquiry"
 	"tocsin/internal/report"
@@ -24,11 +25,26 @@ type office struct {
 	budget  []inquiry.Kept
 	waiting *inquiry.Kept
 	holds   []hold.Hold
+
+	noContact bool
 }
 
 func (o *office) Which(context.Context, *line.Selector, bool) (report.LineAnswer, error) {
 	o.did = append(o.did, "answered")
 	return report.LineAnswer{State: report.LineUnique, Handle: "abcdefghijklmnop"}, nil
+}
+
+func (o *office) Name(context.Context, string) (string, error) {
+	o.did = append(o.did, "named")
+	return "ann@isp.example", nil
+}
+
+func (o *office) Contact(context.Context, string) (contact.Contact, error) {
+	o.did = append(o.did, "reached")
+	if o.noContact {
+		return contact.Contact{}, contact.ErrUnknown
+	}
+	return contact.Contact{Name: "Ann", Mail: "ann@example.org"}, nil
 }
 
 func (o *office) Hold(_ context.Context, h *hold.Hold) (int, error) {
@@ -161,6 +177,35 @@ func TestBudget(t *testing.T) {
 	want := []string{"answered", "logged question", "logged oversight", "logged approval", "answered", "logged question", "logged oversight"}
 	if !slices.Equal(o.did, want) {
 		t.Errorf("%v\nwant %v", o.did, want)
+	}
+}
+
+// TestReveal: who a line is stands in the log before anybody is asked for it, and needs a reason.
+func TestReveal(t *testing.T) {
+	d, o := desk(10)
+	q := &inquiry.Question{Who: "ann", Handle: "abcdefghijklmnop"}
+	var f *report.FieldError
+	if _, err := d.Whose(t.Context(), q); !errors.As(err, &f) || f.Field != "reason" {
+		t.Fatal(err)
+	}
+	q.Reason = "the mail of today"
+	r, err := d.Whose(t.Context(), q)
+	if err != nil || r.Name != "ann@isp.example" || r.Contact == nil || r.Contact.Name != "Ann" {
+		t.Fatal(r, err)
+	}
+	if want := []string{"logged reveal", "named", "reached"}; !slices.Equal(o.did, want) {
+		t.Errorf("%v, want %v", o.did, want)
+	}
+	if text := fmt.Sprintf("%+v", o.acts[0]); strings.Contains(text, "abcdefgh") || strings.Contains(text, "mail of") {
+		t.Errorf("the log has it in words: %s", text)
+	}
+	o.noContact = true
+	if r, err := d.Whose(t.Context(), q); err != nil || r.Contact != nil || r.Missing == "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	o.down, o.did = true, nil
+	if r, err := d.Whose(t.Context(), q); err == nil || r != (inquiry.Revealed{}) || len(o.did) > 0 {
+		t.Errorf("shown without the log: %+v", r)
 	}
 }
 

@@ -141,16 +141,22 @@ func (l *Lines) Contact(ctx context.Context, handle string) (contact.Contact, er
 	if l.contacts == nil {
 		return contact.Contact{}, ErrNoContacts
 	}
-	id, err := l.lines.ByHandle(ctx, handle)
-	if err != nil {
-		return contact.Contact{}, err
-	}
-	if id == 0 {
-		return contact.Contact{}, contact.ErrUnknown
-	}
-	name, err := l.lines.Name(ctx, id)
+	name, err := l.Name(ctx, handle)
 	if err != nil {
 		return contact.Contact{}, err
 	}
 	return l.contacts.Contact(ctx, name)
+}
+
+// Name returns the name that the sources have for the line of a handle: a user name, a circuit, a hardware address. What
+// is said of Contact goes for it too.
+func (l *Lines) Name(ctx context.Context, handle string) (string, error) {
+	id, err := l.lines.ByHandle(ctx, handle)
+	if err != nil {
+		return "", err
+	}
+	if id == 0 {
+		return "", contact.ErrUnknown
+	}
+	return l.lines.Name(ctx, id)
 }
