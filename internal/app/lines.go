@@ -15,6 +15,7 @@ import (
 
 // openLines opens the line room, where the config names a source.
 func (a *App) openLines(ctx context.Context) error {
+	a.inquiry = &inquiry.Desk{Store: a.store, Log: acts{a}, Cfg: a.cfg.Lines.Questions, Now: a.now}
 	if !a.cfg.Lines.Any() {
 		return nil
 	}
@@ -28,7 +29,7 @@ func (a *App) openLines(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the lines: %w", err)
 	}
-	a.inquiry = &inquiry.Desk{Lines: a.lines, Store: a.store, Log: acts{a}, Cfg: a.cfg.Lines.Questions, Now: a.now}
+	a.inquiry.Lines = a.lines
 	a.desk.Lines, a.desk.Uncertainty = a.lines, a.cfg.Lines.Uncertainty
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"tocsin/internal/app"
 	"tocsin/internal/postgrestest"
@@ -110,6 +111,28 @@ func hostileBodies(incident string) [][]byte {
 	return all
 }
 
+// hostileLineBodies do the same for what is asked of lines.
+func hostileLineBodies() [][]byte {
+	all := [][]byte{nil, []byte("null"), []byte("{"), []byte("{}"), []byte(`[]`), bytes.Repeat([]byte("["), 200_000)}
+	until := time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339)
+	for _, text := range hostileTexts() {
+		for _, m := range []string{"addr", "port", "proto", "at", "zone", "uncertainty", "reason", "document"} {
+			all = append(all, fmt.Appendf(nil, `{%q:%s,"addr":"203.0.113.7","at":"2026-03-01T02:10:00Z"}`, m, text))
+		}
+		for _, m := range []string{"request", "addr", "port", "proto", "from", "to", "until"} {
+			all = append(all, fmt.Appendf(nil, `{%q:%s,"request":"R","addr":"203.0.113.7","from":"2026-03-01T02:10:00Z","to":"2026-03-01T02:20:00Z","until":%q}`, m, text, until))
+		}
+		all = append(all, fmt.Appendf(nil, `{"line":%s,"reason":"x"}`, text), fmt.Appendf(nil, `{"line":"aaaaaaaaaaaaaaaa","reason":%s}`, text),
+			fmt.Appendf(nil, `{"sources":[%s],"before":"2020-01-01"}`, text), fmt.Appendf(nil, `{"before":%s}`, text))
+	}
+	return all
+}
+
+// ofLines reports whether an operation is one on lines.
+func ofLines(op operation) bool {
+	return !strings.HasPrefix(op.path, "/waiting") && !strings.HasPrefix(op.path, "/aside") && !strings.HasPrefix(op.path, "/blocked")
+}
+
 // TestWaitingAPIHostile: whatever is sent, to any operation, is refused as the sender's fault or is harmless, on both
 // databases; and then the API works as before.
 func TestWaitingAPIHostile(t *testing.T) {
@@ -122,7 +145,11 @@ func TestWaitingAPIHostile(t *testing.T) {
 }
 
 func hostileRequests(t *testing.T, url string) {
-	p, log := nodeWith(t, func(cfg *app.Config) { cfg.Store.URL = url },
+	p, log := nodeWith(t, func(cfg *app.Config) {
+		cfg.Store.URL = url
+		withLines(t, cfg)
+		cfg.Lines.Questions.Daily = 300 // some are answered, some wait
+	},
 		letterFrom(1, "ann@example.net", "198.51.100.7 at 2026-03-01 02:10:00 UTC"), letterFrom(2, "ann@example.net", "198.51.100.8"),
 		letterFrom(3, "ann@example.net", "198.51.100.9"))
 	list := items(p.want(200, "GET", "/waiting", nil))
@@ -140,7 +167,7 @@ func hostileRequests(t *testing.T, url string) {
 			t.Errorf("%s %.100s with %.200q: %d %s %.200s", op.method, path, body, status, kind, got)
 		}
 	}
-	bodies := hostileBodies(incident)
+	bodies, lineBodies := hostileBodies(incident), hostileLineBodies()
 	for _, op := range p.operations() {
 		for _, param := range []string{
 			"x", "%00", "%ff", "%", "..", "%2e%2e%2f", "%0d%0aX:%20y", strings.Repeat("a", 8000), "00000000-0000-0000-0000-000000000000",
@@ -155,7 +182,11 @@ func hostileRequests(t *testing.T, url string) {
 			}
 			continue
 		}
-		for _, body := range bodies {
+		some := bodies
+		if ofLines(op) {
+			some = lineBodies
+		}
+		for _, body := range some {
 			ask(op, path, "application/json", body)
 		}
 		for _, contentType := range []string{"", "text/plain", "application/cbor", "application/xml", "multipart/form-data", "x/\x7f"[:2], "application/json; charset=utf-7"} {

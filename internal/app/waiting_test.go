@@ -174,7 +174,7 @@ func items(body map[string]any) []map[string]any {
 
 // TestWaitingAPI: a person deals with mails over HTTP.
 func TestWaitingAPI(t *testing.T) {
-	p, log := node(t,
+	p, log := nodeWith(t, func(cfg *app.Config) { withLines(t, cfg) },
 		letterFrom(1, "Ann <ann@example.net>", "198.51.100.7 attacks us at 2026-03-01 02:10:00 UTC"),
 		letterFrom(2, "no-reply@example.com", "198.51.100.8"),
 		letterFrom(3, "bob@sales.example.com", "cars"),
@@ -220,6 +220,7 @@ func TestWaitingAPI(t *testing.T) {
 		}
 	}
 
+	linesByPerson(t, p)
 	p.covered()
 
 	said := log.String()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -58,6 +59,8 @@ const (
 	maxText   = 200
 )
 
+var protoShape = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
+
 // Validate says all that is wrong with a hold that is to be made at a moment.
 func (h *Hold) Validate(now time.Time) error {
 	var errs []error
@@ -70,6 +73,9 @@ func (h *Hold) Validate(now time.Time) error {
 	}
 	if !h.Addr.IsValid() {
 		bad("addr", "name one address")
+	}
+	if !protoShape.MatchString(h.Proto) {
+		bad("proto", "write tcp or udp")
 	}
 	switch {
 	case h.From.IsZero() || !h.From.Before(h.To):

@@ -223,6 +223,7 @@ func (d *Desk) Decide(ctx context.Context, id report.ID, who string, approve boo
 	if who == "" {
 		return Kept{}, errWho
 	}
+	who = plain(who)
 	kept, err := d.Store.DecideQuestion(ctx, id, who, approve, d.Now().UTC())
 	if err != nil {
 		return Kept{}, err
@@ -242,7 +243,7 @@ var errWho = &report.FieldError{Field: "who", Rule: "say who asks"}
 
 // Hold keeps what is known of an address for a request, and discloses nothing.
 func (d *Desk) Hold(ctx context.Context, h *hold.Hold) (sessions int, err error) {
-	h.At = d.Now().UTC()
+	h.At, h.Request, h.Who = d.Now().UTC(), plain(h.Request), plain(h.Who)
 	if err := h.Validate(h.At); err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ const (
 	handleSize = 16
 )
 
+var protoShape = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
+
 func (q *Question) validate() error {
 	var errs []error
 	bad := func(field, rule string) { errs = append(errs, &report.FieldError{Field: field, Rule: rule}) }
@@ -53,6 +56,8 @@ func (q *Question) validate() error {
 			bad("at", "say when, with the zone: 2026-03-01T02:10:00Z")
 		case s.At.After(q.At.Add(maxFuture)):
 			bad("at", "that time has not come yet")
+		case !protoShape.MatchString(s.Proto):
+			bad("proto", "write tcp or udp")
 		case s.Uncertainty < 0 || s.Uncertainty > day:
 			bad("uncertainty", "give 0s to 24h")
 		}
@@ -76,13 +81,16 @@ func (q *Question) kept() Kept {
 		t = text{Addr: s.Addr.Unmap(), Port: s.Port, Proto: s.Proto, At: s.At.UTC(), Or: s.Or.UTC(), Uncertainty: s.Uncertainty.String(), Zone: s.Zone}
 	}
 	b, _ := json.Marshal(t) // of plain fields: cannot fail
-	k := Kept{ID: q.ID, Kind: q.Kind, Who: strings.TrimSpace(q.Who), Reason: strings.TrimSpace(q.Reason), At: q.At, Text: string(b), Document: q.Selector.Document}
+	k := Kept{ID: q.ID, Kind: q.Kind, Who: plain(q.Who), Reason: plain(q.Reason), At: q.At, Text: string(b), Document: plain(q.Selector.Document)}
 	if k.ID == (report.ID{}) {
 		k.ID = report.NewID(q.At)
 	}
 	_, _ = rand.Read(k.Salt[:]) // never fails: crypto/rand ends the program instead
 	return k
 }
+
+// plain is a person's words as a database and a terminal can have them.
+func plain(s string) string { return report.Printable(strings.TrimSpace(s)) }
 
 // act is the question as the log has it.
 func (k *Kept) act(kind string, at time.Time) *Act {
