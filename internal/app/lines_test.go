@@ -66,7 +66,7 @@ func linesByPerson(t *testing.T, p *person) {
 	path := "/questions/" + waiting[0]["id"].(string)
 	p.want(403, "POST", path+"/approve", nil)
 	second := *p
-	second.token = "other"
+	second.token, second.done = "other", nil
 	second.want(200, "POST", path+"/approve", nil)
 	second.want(409, "POST", path+"/approve", nil)
 	p.want(200, "POST", "/lookup", question)
