@@ -276,6 +276,19 @@ func (s *Source) Heard() map[string]int64 {
 	return s.tracker.Heard()
 }
 
+// See notes of the lines of sessions that go on without a word how long they do, so that their names are not forgotten
+// meanwhile. Those of which the source spoke since a moment are noted already.
+func (s *Source) See(ctx context.Context, since time.Time) error {
+	until := map[line.ID]int64{}
+	s.mu.RLock()
+	s.tracker.Unspoken(since.Unix(), func(id line.ID, to int64) { until[id] = max(until[id], to) })
+	s.mu.RUnlock()
+	if err := s.lines.see(ctx, until); err != nil {
+		return fmt.Errorf("note which lines of %s go on: %w", s.name, err)
+	}
+	return nil
+}
+
 // clock learns from a record how far the source's clock is off. Records take their time to us, so that of an hour's
 // records the one that took least says most.
 func (s *Source) clock(at, received int64) {

@@ -63,7 +63,7 @@ type Config struct {
 type Table struct {
 	// Name of the source, each its own: small letters, digits, - and _.
 	Name string `yaml:"name"`
-	// File that holds the table. It is read again when it changes: what is not in it any more has ended.
+	// File that holds the table. It is read again when it changes, and once a day: what is not in it any more has ended.
 	File string `yaml:"file"`
 	// Zone of times without one, as Europe/London. Empty is UTC.
 	Zone string `yaml:"zone"`

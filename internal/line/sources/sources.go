@@ -339,8 +339,12 @@ type Purged struct {
 	Sessions int    `json:"sessions"`
 }
 
+// seeBefore is how long before their names would be forgotten lines are looked for that go on without a word: longer than
+// from one deletion to the next, and than clocks are off.
+const seeBefore = 7 * 24 * time.Hour
+
 // Purge deletes what has come to its end: the days of each source before now less its time, and the names of lines of
-// which no source has said anything for as long. Where before is not zero, it goes for all of these sources instead.
+// which no source has said anything for as long, nor said before that they hold something still. Where before is not zero, it goes for all of these sources instead.
 func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
 	for _, n := range names {
 		if l.named(n) == nil {
@@ -374,6 +378,12 @@ func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([
 			out = append(out, Purged{s.name, end.UTC().Format(time.DateOnly), n})
 		}
 	}
-	_, err := l.lines.Forget(ctx, l.needs.Now().Add(-longest-24*time.Hour))
+	end := l.needs.Now().Add(-longest - 24*time.Hour)
+	for _, s := range l.sources {
+		if err := s.archive.See(ctx, end.Add(seeBefore)); err != nil {
+			return out, err
+		}
+	}
+	_, err := l.lines.Forget(ctx, end)
 	return out, err
 }
