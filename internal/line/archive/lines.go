@@ -312,6 +312,9 @@ func (l *Lines) Handle(ctx context.Context, id line.ID) (string, error) {
 	if err != nil || len(s) == 0 || s[0].ID != id {
 		return "", err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learn(s[0].Entered)
 	return s[0].Handle, nil
 }
 

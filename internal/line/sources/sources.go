@@ -247,8 +247,20 @@ func (l *Lines) Run(ctx context.Context) error {
 		g.Go(func() error { return s.Run(ctx) })
 	}
 	g.Go(func() error { return l.repeat(ctx, l.cfg.Every, l.pollFiles) })
+	g.Go(func() error { return l.repeat(ctx, followEvery, l.follow) })
 	l.runSQL(ctx, g)
 	return g.Wait()
+}
+
+const followEvery = time.Second // what other workers were told is known here so late
+
+// follow takes what other workers of the node have told.
+func (l *Lines) follow(ctx context.Context) error {
+	var errs []error
+	for _, s := range l.sources {
+		errs = append(errs, s.archive.CatchUp(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // repeat polls until ctx ends.
