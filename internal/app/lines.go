@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -63,8 +64,12 @@ func (a *App) Lines() *sources.Lines { return a.lines }
 type LineLog struct{ Stream *stream.Stream }
 
 // Append is archive.Log's.
-func (l LineLog) Append(ctx context.Context, source string, batch []byte) (uint64, error) {
-	return l.Stream.AppendLines(ctx, source, batch)
+func (l LineLog) Append(ctx context.Context, source string, after uint64, batch []byte) (uint64, error) {
+	place, err := l.Stream.AppendLines(ctx, source, after, batch)
+	if errors.Is(err, stream.ErrLinesBehind) {
+		return 0, archive.ErrBehind
+	}
+	return place, err
 }
 
 // After is archive.Log's.

@@ -82,6 +82,21 @@ func NewTracker(rules Rules, emit func(Session)) *Tracker {
 // Mark is the latest moment that the source has spoken of; Ever before its first record.
 func (t *Tracker) Mark() int64 { return t.mark }
 
+// Unspoken yields the lines of open sessions of which the source last spoke before a moment, where they are certain beyond
+// that last word, and until when: rows of a table that was not read again, and leases without an end.
+func (t *Tracker) Unspoken(since int64, yield func(id ID, until int64)) {
+	for _, d := range t.devices {
+		for e := range d.open {
+			if e.holder.Line == 0 || e.seen >= since {
+				continue
+			}
+			if s := t.session(e); s.Certain.To > e.seen {
+				yield(e.holder.Line, s.Certain.To)
+			}
+		}
+	}
+}
+
 // Heard is the latest moment that each device has spoken of, of those that said when.
 func (t *Tracker) Heard() map[string]int64 {
 	heard := map[string]int64{}

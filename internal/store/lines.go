@@ -137,6 +137,27 @@ func (w *lineWriter) see(ctx context.Context, ids []any) error {
 	return nil
 }
 
+// SeeLines is archive.Table's.
+func (db *DB) SeeLines(ctx context.Context, day int64, lines []line.ID) error {
+	ids := make([]any, len(lines))
+	for i, id := range lines {
+		ids[i] = int64(id)
+	}
+	err := db.tx(ctx, func(tx *sql.Tx) error {
+		if db.dialect.lines != "" {
+			if _, err := tx.ExecContext(ctx, db.dialect.lines); err != nil {
+				return err
+			}
+		}
+		w := lineWriter{db: db, tx: tx, day: day}
+		return w.see(ctx, ids)
+	})
+	if err != nil {
+		return fmt.Errorf("note lines as seen: %w", plain(err))
+	}
+	return nil
+}
+
 // marks is n parameters for IN.
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 

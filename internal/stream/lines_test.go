@@ -1,9 +1,11 @@
 package stream_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,13 +27,22 @@ func linesAfter(t testing.TB, s *stream.Stream, source string, place uint64) (pl
 func lines(t *testing.T, s *stream.Stream) {
 	var want []string
 	var places []uint64
+	last := map[string]uint64{}
 	for i := range 20 {
 		for _, source := range []string{"radius", "nat"} {
 			text := fmt.Sprint(source, i)
-			place, err := s.AppendLines(t.Context(), source, []byte(text))
-			if err != nil {
-				t.Fatal(err)
+			place, err := s.AppendLines(t.Context(), source, last[source], []byte(text))
+			if err != nil || place <= last[source] {
+				t.Fatal(place, err)
 			}
+			if i > 0 { // whoever does not know of this one comes too late
+				for _, behind := range []uint64{0, last[source], place - 1} {
+					if _, err := s.AppendLines(t.Context(), source, behind, []byte("late")); err != stream.ErrLinesBehind { //nolint:errorlint // it is that one
+						t.Fatalf("behind %d of %d: %v", behind, place, err)
+					}
+				}
+			}
+			last[source] = place
 			if source == "radius" {
 				want, places = append(want, text), append(places, place)
 			}
@@ -48,11 +59,11 @@ func lines(t *testing.T, s *stream.Stream) {
 		t.Errorf("%v", got)
 	}
 	for _, bad := range []string{"", "a.b", "*", ">", "A", "a b"} {
-		if _, err := s.AppendLines(t.Context(), bad, nil); err == nil {
+		if _, err := s.AppendLines(t.Context(), bad, 0, nil); err == nil {
 			t.Errorf("%q names a source", bad)
 		}
 	}
-	if _, err := s.AppendLines(t.Context(), "radius", make([]byte, stream.MaxLineBatch+1)); err == nil {
+	if _, err := s.AppendLines(t.Context(), "radius", last["radius"], make([]byte, stream.MaxLineBatch+1)); err == nil {
 		t.Error("a batch without bounds is kept")
 	}
 	if err := s.DropLines(t.Context(), "radius", time.Now().Add(-time.Hour)); err != nil {
@@ -70,9 +81,59 @@ func lines(t *testing.T, s *stream.Stream) {
 	if _, said := linesAfter(t, s, "nat", 0); len(said) != 20 {
 		t.Errorf("the other source has %d left", len(said))
 	}
-	place, err := s.AppendLines(t.Context(), "radius", []byte("again"))
+	if _, err := s.AppendLines(t.Context(), "radius", 0, []byte("again")); err != nil { // whoever knows of none, as there is none
+		t.Error(err)
+	}
+	if err := s.DropLines(t.Context(), "radius", time.Now().Add(time.Hour)); err != nil {
+		t.Error(err)
+	}
+	place, err := s.AppendLines(t.Context(), "radius", places[19], []byte("again")) // what it knows of is deleted
 	if err != nil || place <= places[19] {
 		t.Errorf("place %d after %d, %v", place, places[19], err)
+	}
+	linesAtOnce(t, s)
+}
+
+// linesAtOnce: of several writers, each of which reads what it does not know of and tries again, all know the same in the
+// end, and nothing is lost or kept twice.
+func linesAtOnce(t *testing.T, s *stream.Stream) {
+	const writers, each = 3, 30
+	var all [writers][]string
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			last := uint64(0)
+			for i := 0; i < each; {
+				text := fmt.Sprint(w, "-", i)
+				place, err := s.AppendLines(t.Context(), "both", last, []byte(text))
+				switch {
+				case err == nil:
+					all[w], last = append(all[w], text), place
+					i++
+					continue
+				case !errors.Is(err, stream.ErrLinesBehind):
+					t.Error(err)
+					return
+				}
+				for b, err := range s.LinesAfter(t.Context(), "both", last) {
+					if err != nil || b.Place <= last {
+						t.Errorf("place %d after %d, %v", b.Place, last, err)
+						return
+					}
+					all[w], last = append(all[w], string(b.Data)), b.Place
+				}
+			}
+		})
+	}
+	wg.Wait()
+	_, want := linesAfter(t, s, "both", 0)
+	if once := slices.Compact(slices.Sorted(slices.Values(want))); len(want) != writers*each || len(once) != len(want) {
+		t.Errorf("%d batches, %d of them different", len(want), len(once))
+	}
+	for w := range writers { // one stops with its own last one, and does not see what comes behind it
+		if got := all[w]; len(got) > len(want) || !slices.Equal(got, want[:len(got)]) {
+			t.Errorf("writer %d has them in another order", w)
+		}
 	}
 }
 
@@ -80,7 +141,7 @@ func lines(t *testing.T, s *stream.Stream) {
 func TestLinesReopened(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
-	place, err := s.AppendLines(t.Context(), "radius", []byte("one"))
+	place, err := s.AppendLines(t.Context(), "radius", 0, []byte("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +165,9 @@ func BenchmarkAppendLines(b *testing.B) {
 	}
 	batch := body(100<<10, 1)
 	b.SetBytes(int64(len(batch)))
+	last := uint64(0)
 	for b.Loop() {
-		if _, err := s.AppendLines(b.Context(), "radius", batch); err != nil {
+		if last, err = s.AppendLines(b.Context(), "radius", last, batch); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -23,11 +23,14 @@ type memory struct {
 	batches map[string][]archive.Batch
 }
 
-func (m *memory) Append(_ context.Context, source string, batch []byte) (uint64, error) {
+func (m *memory) Append(_ context.Context, source string, after uint64, batch []byte) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.batches == nil {
 		m.batches = map[string][]archive.Batch{}
+	}
+	if after < uint64(len(m.batches[source])) {
+		return 0, archive.ErrBehind
 	}
 	place := uint64(len(m.batches[source]) + 1)
 	m.batches[source] = append(m.batches[source], archive.Batch{Place: place, Data: batch})
@@ -36,7 +39,11 @@ func (m *memory) Append(_ context.Context, source string, batch []byte) (uint64,
 
 func (m *memory) After(_ context.Context, source string, place uint64) iter.Seq2[archive.Batch, error] {
 	return func(yield func(archive.Batch, error) bool) {
-		for _, b := range m.batches[source][place:] {
+		m.mu.Lock()
+		all := m.batches[source]
+		all = all[min(int(place), len(all)):len(all):len(all)]
+		m.mu.Unlock()
+		for _, b := range all {
 			if !yield(b, nil) {
 				return
 			}
@@ -53,16 +60,28 @@ type node struct {
 	table   linetest.Table
 	lines   *archive.Lines
 	sources [4]*archive.Source
+
+	common archive.Log   // in place of log
+	shared archive.Table // of table
+}
+
+// has are the log and the table of lines.
+func (n *node) has() (archive.Log, archive.Table) {
+	if n.common != nil {
+		return n.common, n.shared
+	}
+	return n.log, &n.table
 }
 
 func (n *node) open(t testing.TB) {
 	t.Helper()
+	log, table := n.has()
 	var err error
-	if n.lines, err = archive.OpenLines(t.Context(), &n.table, time.Now, keys(1)); err != nil {
+	if n.lines, err = archive.OpenLines(t.Context(), table, time.Now, keys(1)); err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range sources {
-		if n.sources[i], err = archive.OpenSource(t.Context(), n.dir, name, linetest.Rules()[i], n.lines, n.log); err != nil {
+		if n.sources[i], err = archive.OpenSource(t.Context(), n.dir, name, linetest.Rules()[i], n.lines, log); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,6 +38,9 @@ type Table interface {
 	// and sealed name of the entry. Pseudonyms that are not known yet are entered, and the line is noted as seen on the
 	// day. All of it is durable when it returns.
 	EnterLines(ctx context.Context, day int64, entries []Entry) ([]Entered, error)
+
+	// SeeLines notes lines as seen on a day, where they were not on a later one. Those that there are not are left out.
+	SeeLines(ctx context.Context, day int64, lines []line.ID) error
 
 	// SealedLines yields the lines behind a number, in the order of numbers, at most so many. The names of those that
 	// are forgotten are empty.
@@ -276,6 +280,23 @@ func (l *Lines) Numbers(ctx context.Context, names []string) ([]line.ID, error) 
 	return out, nil
 }
 
+// see notes until when lines are known to hold something, in seconds of Unix time.
+func (l *Lines) see(ctx context.Context, until map[line.ID]int64) error {
+	today := l.now().Unix() / 86400
+	days := map[int64][]line.ID{}
+	for id, to := range until {
+		day := min((to-1)/86400, today)
+		days[day] = append(days[day], id)
+	}
+	for day, ids := range days {
+		slices.Sort(ids) // so that two workers that do the same do not wait for each other
+		if err := l.table.SeeLines(ctx, day, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Handle returns the random handle of a line, by which all other rooms know it. "" says that there is no such line.
 func (l *Lines) Handle(ctx context.Context, id line.ID) (string, error) {
 	l.mu.RLock()
@@ -291,6 +312,9 @@ func (l *Lines) Handle(ctx context.Context, id line.ID) (string, error) {
 	if err != nil || len(s) == 0 || s[0].ID != id {
 		return "", err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learn(s[0].Entered)
 	return s[0].Handle, nil
 }
 

@@ -19,13 +19,18 @@ import (
 	"tocsin/internal/line/segment"
 )
 
-// Log keeps what sources said until its end date: the truth of which all files here can be built anew.
+// Log keeps what sources said until its end date: the truth of which all files here can be built anew. Several workers of
+// a node have it in common, each with files of its own.
 type Log interface {
-	// Append makes a batch of a source durable and returns its place, which is greater than all before.
-	Append(ctx context.Context, source string, batch []byte) (place uint64, err error)
+	// Append makes a batch of a source durable behind the one at after, and returns its place, which is greater than all
+	// before. Where the source has a later one, nothing is kept and the error is ErrBehind.
+	Append(ctx context.Context, source string, after uint64, batch []byte) (place uint64, err error)
 	// After yields the batches of a source behind a place, in order.
 	After(ctx context.Context, source string, place uint64) iter.Seq2[Batch, error]
 }
+
+// ErrBehind says that another worker has told of a source meanwhile.
+var ErrBehind = errors.New("another worker has told of the source meanwhile")
 
 // Batch is what Log keeps.
 type Batch struct {
@@ -52,7 +57,7 @@ type Source struct {
 	lines *Lines
 	log   Log
 
-	telling sync.Mutex // held from entering a batch in the log until it is taken, so that both have the same order
+	telling sync.Mutex // held from entering a batch in the log, or reading one, until it is taken: both have the same order
 
 	mu      sync.RWMutex // guards what follows
 	tracker *line.Tracker
@@ -62,6 +67,7 @@ type Source struct {
 	known   known // but for its Tracker
 	kept    int64 // rows at the last snapshot
 	dirty   bool
+	apart   bool // the log cannot be read: other workers may have told what is not known here
 }
 
 // file is a segment file.
@@ -102,19 +108,40 @@ func OpenSource(ctx context.Context, dir, name string, rules line.Rules, lines *
 	if err != nil {
 		return nil, fmt.Errorf("open the lines of %s: %w", name, err)
 	}
-	for b, err := range log.After(ctx, name, s.known.Place) {
+	if err := s.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// CatchUp takes what other workers have told since. Where that is nothing it costs little.
+func (s *Source) CatchUp(ctx context.Context) error {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	err := s.readOn(ctx)
+	if ctx.Err() == nil {
+		s.mu.Lock()
+		s.apart = err != nil
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// readOn takes what lies in the log behind what is known, in its order. Whoever calls it is telling.
+func (s *Source) readOn(ctx context.Context) error {
+	for b, err := range s.log.After(ctx, s.name, s.known.Place) {
 		if err != nil {
-			return nil, fmt.Errorf("read the log of %s: %w", name, err)
+			return fmt.Errorf("read the log of %s: %w", s.name, err)
 		}
 		records, err := decode(b.Data)
 		if err != nil {
-			return nil, fmt.Errorf("read the log of %s: %w", name, err)
+			return fmt.Errorf("read the log of %s: %w", s.name, err)
 		}
 		if err := s.take(b.Place, records); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // anew forgets all files; the log knows it all.
@@ -230,11 +257,21 @@ func (s *Source) enter(ctx context.Context, batch []numbered) error {
 	}
 	s.telling.Lock()
 	defer s.telling.Unlock()
-	place, err := s.log.Append(ctx, s.name, data)
-	if err != nil {
+	for {
+		place, err := s.log.Append(ctx, s.name, s.known.Place, data)
+		if err == nil {
+			return s.take(place, batch)
+		}
+		if was := s.known.Place; errors.Is(err, ErrBehind) { // take theirs first, as they do
+			if bad := s.readOn(ctx); bad != nil {
+				return bad
+			}
+			if s.known.Place != was {
+				continue
+			}
+		}
 		return fmt.Errorf("keep what %s said: %w", s.name, err)
 	}
-	return s.take(place, batch)
 }
 
 func (s *Source) take(place uint64, records []numbered) error {
@@ -274,6 +311,19 @@ func (s *Source) Heard() map[string]int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.tracker.Heard()
+}
+
+// See notes of the lines of sessions that go on without a word how long they do, so that their names are not forgotten
+// meanwhile. Those of which the source spoke since a moment are noted already.
+func (s *Source) See(ctx context.Context, since time.Time) error {
+	until := map[line.ID]int64{}
+	s.mu.RLock()
+	s.tracker.Unspoken(since.Unix(), func(id line.ID, to int64) { until[id] = max(until[id], to) })
+	s.mu.RUnlock()
+	if err := s.lines.see(ctx, until); err != nil {
+		return fmt.Errorf("note which lines of %s go on: %w", s.name, err)
+	}
+	return nil
 }
 
 // clock learns from a record how far the source's clock is off. Records take their time to us, so that of an hour's
@@ -319,6 +369,7 @@ func (s *Source) Each(_ context.Context, a line.Address, port uint16, proto stri
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := line.Knowledge{Deleted: q.From < s.state.Deleted, Ahead: !s.rules.Standing && q.To > s.tracker.Mark()}
+	k.Silent = s.apart && s.rules.Standing // what it says holds until it is read again, which another worker may have done
 	for _, g := range s.known.Gaps {
 		if g.Meets(q) {
 			k.Gap = true

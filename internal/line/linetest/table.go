@@ -51,6 +51,18 @@ func (t *Table) EnterLines(_ context.Context, day int64, entries []archive.Entry
 	return out, nil
 }
 
+// SeeLines is archive.Table's.
+func (t *Table) SeeLines(_ context.Context, day int64, lines []line.ID) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range lines {
+		if id > 0 && int(id) <= len(t.seen) {
+			t.seen[id-1] = max(t.seen[id-1], day)
+		}
+	}
+	return nil
+}
+
 // SealedLines is archive.Table's.
 func (t *Table) SealedLines(_ context.Context, after line.ID, most int) ([]archive.Sealed, error) {
 	t.mu.Lock()

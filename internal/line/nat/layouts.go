@@ -8,7 +8,8 @@ import "tocsin/internal/line"
 // where the device says them. Where a connection went to is never named, so that it cannot be kept (RFC 6888 §4, REQ-12).
 //
 // There is no layout for NATs that give one port to several connections at once, to different destinations (Linux,
-// FortiGate and PAN-OS pools that overload ports): without the destination their log does not say whose the port was.
+// FortiGate and PAN-OS pools that overload ports): without the destination their log does not say whose the port was. One
+// that may be configured so that it does not has overloads, and is read only where that is said (Logs.OwnPorts).
 type layout struct {
 	vendor  string
 	mark    string // is in each such line; most lines of other kinds have none
@@ -19,10 +20,11 @@ type layout struct {
 
 // how is what is special about a layout.
 type how struct {
-	sure   bool // only lines that say who has which ports have the mark: one that no pattern fits has lost a part of it
-	many   bool // a line may say several such things
-	joined bool // and what other layouts say
-	quoted bool // the pattern is no expression but which attributes hold what, in a line of attributes as a="b"
+	sure      bool // only lines that say who has which ports have the mark: one that no pattern fits has lost a part of it
+	many      bool // a line may say several such things
+	joined    bool // and what other layouts say
+	quoted    bool // the pattern is no expression but which attributes hold what, in a line of attributes as a="b"
+	overloads bool // the device may give one port to several inside addresses at a time, and the line does not say that it did
 }
 
 const (
@@ -91,9 +93,10 @@ var layouts = []layout{
 	{"6wind", ": DESTROY BLOCK", `USER ` + addr + ` \(matching rule \d+\): DESTROY` + sixwindBlock, line.Stop, how{sure: true}},
 	{"6wind", "NEW CONN", `NEW CONN: ` + sixwindConn, line.Start, how{}},
 	{"6wind", "DESTROY CONN", `DESTROY CONN: ` + sixwindConn, line.Stop, how{}},
-	// MikroTik RouterOS, a firewall rule that logs srcnat. It says a connection's beginning only, so it serves where each
-	// subscriber has outside ports of its own (to-ports).
-	{"mikrotik", ", NAT (", `proto (?P<proto>TCP|UDP|ICMP)(?: \([^)]*\))?, [^ ,]*, NAT \(` + addr + `:` + num + `->` + ext + `:(?P<lo>` + num + `)\)`, line.Start, how{}},
+	// MikroTik RouterOS, a firewall rule that logs srcnat. It says a connection's beginning only, and netfilter gives one
+	// port to several inside addresses, towards different destinations, unless each subscriber has ports of its own
+	// (to-ports).
+	{"mikrotik", ", NAT (", `proto (?P<proto>TCP|UDP|ICMP)(?: \([^)]*\))?, [^ ,]*, NAT \(` + addr + `:` + num + `->` + ext + `:(?P<lo>` + num + `)\)`, line.Start, how{overloads: true}},
 	// DANOS and Vyatta, CGNAT: the texts of the data plane's cgn_log_rte.c. The times in them are in the header too.
 	{"vyatta", "PB_ALLOCATED ", `PB_ALLOCATED` + vyattaBlock, line.Start, how{sure: true}},
 	{"vyatta", "PB_RELEASED ", `PB_RELEASED` + vyattaBlock, line.Stop, how{sure: true}},

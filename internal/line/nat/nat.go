@@ -25,6 +25,10 @@ import (
 type Logs struct {
 	Realm string         // of the inside addresses: the source that knows whose they are has it too
 	Zone  *time.Location // of times without a zone; nil is UTC
+
+	// OwnPorts says that each inside address has outside ports of its own, also behind devices that could do otherwise.
+	// Else what those say is refused (ErrOverloads): the port alone would name the wrong line.
+	OwnPorts bool
 }
 
 const (
@@ -230,6 +234,9 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 				return records[:before], errors.New(report.Reason(err))
 			}
 			if r.Range.Prefix.Addr() != r.Held.Inside { // else nothing was translated
+				if c.how.overloads && !l.OwnPorts {
+					return records[:none], ErrOverloads
+				}
 				records = append(records, r)
 			}
 			if rest = rest[end:]; !c.how.many {
@@ -246,6 +253,9 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 	}
 	return records, nil
 }
+
+// ErrOverloads is why a line of a device is refused that may give one port to several inside addresses at a time.
+var ErrOverloads = errors.New("each subscriber has ports of its own: say so with own_ports: true, else a port names nobody, as this device may give one to several at a time")
 
 var errCut = errors.New("the line ends within what it says, and may be cut off: let the syslog servers on its way take longer messages")
 

@@ -118,8 +118,8 @@ func TestLines(t *testing.T) {
 		text string
 		want []string
 	}{
-		"MikroTik": {
-			nat.Logs{},
+		"MikroTik, where each subscriber has ports of its own": {
+			nat.Logs{OwnPorts: true},
 			"Feb 28 23:10:00 router1 firewall,info srcnat: in:bridge out:ether1, connection-state:new src-mac aa:bb:cc:00:00:01, proto TCP (SYN), 10.0.0.7:51000->203.0.113.9:443, NAT (10.0.0.7:51000->198.51.100.7:51000)->203.0.113.9:443, len 60\n",
 			[]string{"1 10.0.0.7 198.51.100.7:51000-51000 tcp at 2026-02-28 23:10:00"},
 		},
@@ -181,6 +181,26 @@ func TestLayouts(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestOverloads: of a device that may give one port to several at a time nothing is kept, unless each has ports of its own.
+func TestOverloads(t *testing.T) {
+	const from = "Feb 28 23:10:00 router1 firewall,info srcnat: in:bridge out:ether1, connection-state:new src-mac aa:bb:cc:00:00:01, proto TCP (SYN), "
+	ann := from + "10.0.0.7:51000->203.0.113.9:443, NAT (10.0.0.7:51000->198.51.100.7:51000)->203.0.113.9:443, len 60\n"
+	bob := from + "10.0.0.8:51000->203.0.113.10:443, NAT (10.0.0.8:51000->198.51.100.7:51000)->203.0.113.10:443, len 60\n"
+	none := from + "10.0.0.8:51000->203.0.113.10:443, NAT (10.0.0.8:51000->10.0.0.8:51000)->203.0.113.10:443, len 60\n"
+	want := []string{"line 1: " + nat.ErrOverloads.Error(), "line 2: " + nat.ErrOverloads.Error()}
+	if diff := gocmp.Diff(want, read(t, &nat.Logs{}, ann+bob+none)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	before := make([]line.Record, 1)
+	got, err := (&nat.Logs{}).Message(before, strings.TrimSpace(bob), line.Moment{Earliest: 1, Latest: 1}, "router1")
+	if len(got) != 1 || !errors.Is(err, nat.ErrOverloads) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got := read(t, &nat.Logs{OwnPorts: true}, ann+bob+none); len(got) != 2 || strings.HasPrefix(got[0], "line") {
+		t.Errorf("%q", got)
 	}
 }
 

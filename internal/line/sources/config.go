@@ -63,7 +63,7 @@ type Config struct {
 type Table struct {
 	// Name of the source, each its own: small letters, digits, - and _.
 	Name string `yaml:"name"`
-	// File that holds the table. It is read again when it changes: what is not in it any more has ended.
+	// File that holds the table. It is read again when it changes, and once a day: what is not in it any more has ended.
 	File string `yaml:"file"`
 	// Zone of times without one, as Europe/London. Empty is UTC.
 	Zone string `yaml:"zone"`
@@ -141,6 +141,9 @@ type NAT struct {
 	Zone string `yaml:"zone"`
 	// Realm of the inside addresses: that of the source which knows whose they are.
 	Realm string `yaml:"realm"`
+	// OwnPorts says that each subscriber has outside ports of its own (MikroTik: to-ports). Without it the log of devices
+	// that may give one port to several subscribers at a time is refused: the port would name the wrong line.
+	OwnPorts bool `yaml:"own_ports"`
 	// Keep is how long its sessions are kept. 0 is lines.keep.
 	Keep time.Duration `yaml:"keep"`
 }

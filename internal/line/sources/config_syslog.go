@@ -31,6 +31,9 @@ type Syslog struct {
 	Zone string `yaml:"zone"`
 	// Realm of the inside addresses: that of the source which knows whose they are.
 	Realm string `yaml:"realm"`
+	// OwnPorts says that each subscriber has outside ports of its own (MikroTik: to-ports). Without it the log of devices
+	// that may give one port to several subscribers at a time is refused: the port would name the wrong line.
+	OwnPorts bool `yaml:"own_ports"`
 	// Keep is how long its sessions are kept. 0 is lines.keep.
 	Keep time.Duration `yaml:"keep"`
 }

@@ -24,7 +24,8 @@ type reader struct {
 	read func(r io.Reader, written time.Time) iter.Seq2[line.Record, error]
 
 	// end closes what can be read alone, in files that are only ever appended to: such a file is read on where it was
-	// left. Empty: the file is read whole whenever it changed.
+	// left. Empty: the file is read whole whenever it changed, and once a day: what stands in it still holds, and whose
+	// name it is must not be forgotten.
 	end    string
 	header bool // the first line is needed to read on
 }
@@ -35,6 +36,7 @@ type place struct {
 	Offset int64 // behind the last thing that was whole
 	Size   int64
 	MTime  int64 // nanoseconds of Unix time
+	Read   int64 // when it was read last, in seconds of Unix time, where it is read whole
 	Head   []byte
 }
 
@@ -131,8 +133,9 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 	n, _ := in.ReadAt(head, 0)
 	is := place{Inode: inode(info), Size: info.Size(), MTime: info.ModTime().UnixNano(), Head: head[:n]}
 	was := f.was(&is)
-	is.Offset = was.Offset
-	if was.Size == is.Size && was.MTime == is.MTime {
+	is.Offset, is.Read = was.Offset, was.Read
+	same := was.Size == is.Size && was.MTime == is.MTime
+	if same && (f.how.end != "" || was.Read/86400 == now.Unix()/86400) {
 		return is, nil
 	}
 	end := is.Size
@@ -142,7 +145,7 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 			return is, err
 		}
 	} else {
-		is.Offset = 0
+		is.Offset, is.Read = 0, now.Unix()
 	}
 	var from io.Reader = io.NewSectionReader(in, is.Offset, end-is.Offset)
 	if f.how.header && is.Offset > 0 {
@@ -156,7 +159,11 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 	if f.how.end == "" {
 		written = now
 	}
-	told, err := f.source.tell(ctx, f.how.read(from, written))
+	records := f.how.read(from, written)
+	if same {
+		records = standing(records, was.Read)
+	}
+	told, err := f.source.tell(ctx, records)
 	for _, fault := range told.Faults {
 		f.source.log.Warn("a line of a source cannot be used", "source", f.source.name, "file", filepath.Base(path), "from_byte", is.Offset, "row", fault.Row, "reason", fault.Reason)
 	}
@@ -165,6 +172,20 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 	}
 	is.Offset = end
 	return is, nil
+}
+
+// standing leaves out what had ended when a file was read last, and was told then.
+func standing(records iter.Seq2[line.Record, error], last int64) iter.Seq2[line.Record, error] {
+	return func(yield func(line.Record, error) bool) {
+		for r, err := range records {
+			if err == nil && r.Action == line.Stop && r.At.Latest < last {
+				continue
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
 }
 
 // was is how far the file was read before; zero where it is new, or another by now.

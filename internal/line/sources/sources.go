@@ -148,7 +148,7 @@ func (l *Lines) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f := &nat.Logs{Realm: n.Realm, Zone: z}
+		f := &nat.Logs{Realm: n.Realm, Zone: z, OwnPorts: n.OwnPorts}
 		if err := l.source(ctx, n.Name, "nat", n.Keep, line.Rules{}, reader{end: "\n", read: f.Read}, n.Files...); err != nil {
 			return err
 		}
@@ -247,8 +247,20 @@ func (l *Lines) Run(ctx context.Context) error {
 		g.Go(func() error { return s.Run(ctx) })
 	}
 	g.Go(func() error { return l.repeat(ctx, l.cfg.Every, l.pollFiles) })
+	g.Go(func() error { return l.repeat(ctx, followEvery, l.follow) })
 	l.runSQL(ctx, g)
 	return g.Wait()
+}
+
+const followEvery = time.Second // what other workers were told is known here so late
+
+// follow takes what other workers of the node have told.
+func (l *Lines) follow(ctx context.Context) error {
+	var errs []error
+	for _, s := range l.sources {
+		errs = append(errs, s.archive.CatchUp(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // repeat polls until ctx ends.
@@ -339,8 +351,12 @@ type Purged struct {
 	Sessions int    `json:"sessions"`
 }
 
+// seeBefore is how long before their names would be forgotten lines are looked for that go on without a word: longer than
+// from one deletion to the next, and than clocks are off.
+const seeBefore = 7 * 24 * time.Hour
+
 // Purge deletes what has come to its end: the days of each source before now less its time, and the names of lines of
-// which no source has said anything for as long. Where before is not zero, it goes for all of these sources instead.
+// which no source has said anything for as long, nor said before that they hold something still. Where before is not zero, it goes for all of these sources instead.
 func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
 	for _, n := range names {
 		if l.named(n) == nil {
@@ -374,6 +390,12 @@ func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([
 			out = append(out, Purged{s.name, end.UTC().Format(time.DateOnly), n})
 		}
 	}
-	_, err := l.lines.Forget(ctx, l.needs.Now().Add(-longest-24*time.Hour))
+	end := l.needs.Now().Add(-longest - 24*time.Hour)
+	for _, s := range l.sources {
+		if err := s.archive.See(ctx, end.Add(seeBefore)); err != nil {
+			return out, err
+		}
+	}
+	_, err := l.lines.Forget(ctx, end)
 	return out, err
 }

@@ -35,9 +35,12 @@ type memory struct {
 	dropped map[string]time.Time
 }
 
-func (m *memory) Append(_ context.Context, source string, batch []byte) (uint64, error) {
+func (m *memory) Append(_ context.Context, source string, after uint64, batch []byte) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if all := m.batches[source]; len(all) > 0 && all[len(all)-1].Place > after {
+		return 0, archive.ErrBehind
+	}
 	m.next++
 	m.batches[source] = append(m.batches[source], archive.Batch{Place: m.next, Data: batch})
 	return m.next, nil
@@ -45,7 +48,10 @@ func (m *memory) Append(_ context.Context, source string, batch []byte) (uint64,
 
 func (m *memory) After(_ context.Context, source string, place uint64) iter.Seq2[archive.Batch, error] {
 	return func(yield func(archive.Batch, error) bool) {
-		for _, b := range m.batches[source] {
+		m.mu.Lock()
+		all := slices.Clone(m.batches[source])
+		m.mu.Unlock()
+		for _, b := range all {
 			if b.Place > place && !yield(b, nil) {
 				return
 			}

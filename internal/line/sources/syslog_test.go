@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"tocsin/internal/line"
 	"tocsin/internal/line/sources"
 	"tocsin/internal/report"
 )
@@ -253,5 +254,94 @@ func TestValidateSyslog(t *testing.T) {
 	}
 	if s := cfg.Rebase("/etc/tocsin").Syslog[0]; s.Cert != "/etc/tocsin/c.pem" || s.Key != "/k.pem" || s.ClientCA != "/etc/tocsin/ca.pem" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestOverloads: a port that a MikroTik may have given to two subscribers at a time names neither, from a file and over
+// the network; where each has ports of its own it names the one.
+func TestOverloads(t *testing.T) {
+	in := t.TempDir()
+	table, log := filepath.Join(in, "lines.csv"), filepath.Join(in, "nat.log")
+	write(t, table, "addr,line\n100.64.0.7,ann\n100.64.0.8,bob\n")
+	said := func(inside, port int, to string, at time.Time) string {
+		return fmt.Sprintf("<134>1 %s router1 firewall - - - srcnat: in:bridge out:ether1, proto TCP (SYN), 100.64.0.%d:%d->%s:443, NAT (100.64.0.%d:%d->203.0.113.5:%d)->%s:443, len 60\n",
+			at.Format(time.RFC3339), inside, port, to, inside, port, port, to)
+	}
+	// Both have port 51000 at a time; the last message only says that the log reaches as far.
+	type message struct {
+		at   time.Time
+		text string
+	}
+	var all []message
+	for _, m := range []struct {
+		inside, port int
+		to           string
+		after        time.Duration
+	}{{7, 51000, "198.51.100.1", 0}, {8, 51000, "198.51.100.2", time.Second}, {7, 52000, "198.51.100.3", time.Hour}, {7, 53000, "198.51.100.3", 61 * time.Minute}} {
+		all = append(all, message{ten.Add(m.after), said(m.inside, m.port, m.to, ten.Add(m.after))})
+		write(t, log, all[len(all)-1].text)
+	}
+	for _, own := range []bool{false, true} {
+		cfg := sources.Defaults()
+		cfg.Tables = []sources.Table{{Name: "fixed", File: table, Since: ten.AddDate(0, -1, 0)}}
+		cfg.NAT = []sources.NAT{{Name: "file", Files: []string{log}, OwnPorts: own}}
+		cfg.Syslog = []sources.Syslog{{Name: "cgn", TCP: free(t), From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, OwnPorts: own}}
+		n := newNode(t, cfg)
+		n.poll()
+		stop := receiver(t, n)
+		c := connect(t, "tcp", cfg.Syslog[0].TCP)
+		for i, m := range all {
+			n.at(m.at)
+			if _, err := c.Write([]byte(m.text)); err != nil {
+				t.Fatal(err)
+			}
+			if own {
+				n.rowsAre(int64(i) + 1)
+			} else {
+				n.counted("tocsin_line_syslog_messages_total", "overloads", float64(i)+1)
+			}
+		}
+		if own {
+			asked := &line.Selector{Addr: netip.MustParseAddr("203.0.113.5"), Port: 52000, Proto: "tcp", At: ten.Add(time.Hour + 30*time.Second)}
+			if a, err := n.lines.Which(t.Context(), asked, true); err != nil || a.State != report.LineUnique || a.Handle != n.handle("100.64.0.7", 0, "2026-03-03T10:30:00Z") {
+				t.Errorf("%+v, %v", a, err)
+			}
+		}
+		if stop(); own {
+			continue
+		}
+		st := n.lines.Status()
+		if st[1].Rows != 0 || st[1].Refused != 4 || st[2].Rows != 0 {
+			t.Errorf("%+v", st)
+		}
+		for _, at := range []string{"2026-03-03T10:00:00Z", "2026-03-03T10:00:01Z", "2026-03-03T10:30:00Z"} {
+			n.not("203.0.113.5", 51000, at, report.LineNone, "")
+		}
+		if said := n.said.String(); strings.Count(said, "own_ports: true") < 2 || strings.Contains(said, "100.64.") || strings.Contains(said, "203.0.113.") {
+			t.Error(said)
+		}
+	}
+}
+
+// counted waits until a metric of that label has come so far.
+func (n *node) counted(name, label string, want float64) {
+	n.t.Helper()
+	for limit := time.Now().Add(20 * time.Second); ; {
+		all, err := n.reg.Gather()
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		for _, f := range all {
+			for _, m := range f.GetMetric() {
+				for _, l := range m.GetLabel() {
+					if f.GetName() == name && l.GetValue() == label && m.GetCounter().GetValue() >= want {
+						return
+					}
+				}
+			}
+		}
+		if time.Now().After(limit) {
+			n.t.Fatalf("%s of %s is not %v", name, label, want)
+		}
 	}
 }

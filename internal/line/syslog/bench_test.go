@@ -52,7 +52,10 @@ func BenchmarkParse(b *testing.B) {
 // nowhere is a log that keeps nothing.
 type nowhere struct{ n uint64 }
 
-func (n *nowhere) Append(context.Context, string, []byte) (uint64, error) { n.n++; return n.n, nil }
+func (n *nowhere) Append(context.Context, string, uint64, []byte) (uint64, error) {
+	n.n++
+	return n.n, nil
+}
 func (*nowhere) After(context.Context, string, uint64) iter.Seq2[archive.Batch, error] {
 	return func(func(archive.Batch, error) bool) {}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/nat"
 )
 
 const (
@@ -45,6 +46,7 @@ type keeper struct {
 	gaps    *prometheus.CounterVec
 	devices map[string]*device
 	losing  bool // messages were lost in the last batch
+	warned  bool // that a device may give one port to several at a time
 	out     []line.Record
 	fates   [fates]int
 }
@@ -260,6 +262,10 @@ func (k *keeper) take(p *parcel) {
 		}
 		if it.torn {
 			k.torn(it)
+		}
+		if it.fate == overloads && !k.warned { // once: there is one a connection
+			k.warned = true
+			k.s.log.Warn("messages of a NAT device are refused", "reason", nat.ErrOverloads.Error())
 		}
 		k.fates[it.fate]++
 	}

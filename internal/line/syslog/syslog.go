@@ -75,10 +75,11 @@ const (
 	stranger       // from an address that may not send
 	clock          // its time cannot be
 	failed         // it could not be kept
+	overloads      // it is of a device that may give one port to several at a time: nat.ErrOverloads
 	fates
 )
 
-var fateNames = [fates]string{"kept", "other", "damaged", "malformed", "long", "stranger", "time", "failed"}
+var fateNames = [fates]string{"kept", "other", "damaged", "malformed", "long", "stranger", "time", "failed", "overloads"}
 
 // Listen opens the ports. heard is until when the records reach that each device has sent before, in seconds of Unix time:
 // what it has sent since is missing. The caller calls Run, and Close where it does not.
@@ -87,7 +88,7 @@ func Listen(cfg Config, heard map[string]int64, sink Sink, now func() time.Time,
 		cfg: cfg, sink: sink, now: now, log: log, from: cfg.From, conns: map[net.Conn]struct{}{},
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tocsin_line_syslog_messages_total",
-			Help: "Messages of NAT devices, by what became of them: kept, other (of no layout), damaged, malformed, long, stranger, time (which cannot be), failed.",
+			Help: "Messages of NAT devices, by what became of them: kept, other (of no layout), damaged, malformed, long, stranger, time (which cannot be), failed, overloads (see own_ports).",
 		}, []string{"fate"}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tocsin_line_syslog_dropped_total", Help: "Datagrams that the kernel threw away for want of room.",
@@ -300,6 +301,8 @@ func (r *reader) add(p *parcel, b []byte, peer netip.Addr, received time.Time) *
 	}
 	p.records, err = r.s.cfg.Logs.Message(p.records, m.Text, m.At, it.device)
 	switch {
+	case errors.Is(err, nat.ErrOverloads):
+		it.fate, it.torn = overloads, true // whose the ports were from there on is not known
 	case err != nil:
 		it.fate, it.torn = damaged, true
 	case len(p.records) == it.to:

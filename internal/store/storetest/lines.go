@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -67,14 +68,23 @@ func lines(t *testing.T, db *store.DB) {
 	if got, err := l.Numbers(t.Context(), names[:10]); err != nil || !slices.Equal(got, all[0][:10]) {
 		t.Error(got, err)
 	}
-	if n, err := l.Forget(t.Context(), Start.AddDate(0, 0, 30)); n != 2490 || err != nil {
+	// One that goes on without a word is known by its number. Nobody is seen on a day before that on which he was.
+	if err := db.SeeLines(t.Context(), now.Unix()/86400, []line.ID{all[0][2400], 99_999}); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(db.SeeLines(t.Context(), 1, all[0]), db.SeeLines(t.Context(), 1, nil)); err != nil {
+		t.Error(err)
+	}
+	if n, err := l.Forget(t.Context(), Start.AddDate(0, 0, 30)); n != 2489 || err != nil {
 		t.Errorf("%d forgotten, %v", n, err)
 	}
 	if _, err := l.Name(t.Context(), all[0][10]); err != archive.ErrForgotten { //nolint:errorlint // it is that one
 		t.Error(err)
 	}
-	if n, err := l.Name(t.Context(), all[0][9]); n != names[9] || err != nil {
-		t.Error(n, err)
+	for _, i := range []int{9, 2400} {
+		if n, err := l.Name(t.Context(), all[0][i]); n != names[i] || err != nil {
+			t.Error(n, err)
+		}
 	}
 	for _, id := range []line.ID{all[0][9], all[0][10]} { // the second is forgotten
 		h, err := open().Handle(t.Context(), id)
@@ -94,7 +104,7 @@ func lines(t *testing.T, db *store.DB) {
 	if err != nil || got[0] != 2501 {
 		t.Errorf("a forgotten name is line %v, %v", got, err)
 	}
-	if d, err := db.Deletions(t.Context()); err != nil || len(d) != 1 || d[0].Class != "line names" || d[0].Deleted != 2490 {
+	if d, err := db.Deletions(t.Context()); err != nil || len(d) != 1 || d[0].Class != "line names" || d[0].Deleted != 2489 {
 		t.Errorf("the deletion is recorded as %v, %v", d, err)
 	}
 }
