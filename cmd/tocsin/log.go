@@ -152,6 +152,11 @@ another log from the start: keep checkpoints (tocsin log head) where the node's 
 				return cannot(fmt.Errorf("%s is empty: give the file of a checkpoint, as tocsin log head prints it", report.Printable(since)))
 			}
 		}
+		if place.key == "" { // with the database beside it: nothing that it saw may be missing
+			if opts.Seen, err = app.SeenLog(cmd.Context(), *place.data); err != nil {
+				return cannot(err)
+			}
+		}
 		out := cmd.OutOrStdout()
 		if !asJSON {
 			opts.Each = func(f evidence.Fault) { fmt.Fprintln(out, faultText(f)) }

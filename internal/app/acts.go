@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/goccy/go-yaml"
 
 	"tocsin/internal/evidence"
 	"tocsin/internal/line/inquiry"
@@ -22,8 +24,9 @@ func (a *App) openEvidence(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.worker = keys[len(keys)-1].ID
 	l := a.store.Log()
-	a.writer = evidence.NewWriter(a.evidence, l, l, keys[len(keys)-1].ID, a.now, a.log, evidence.NewMetrics(a.metrics))
+	a.writer = evidence.NewWriter(a.evidence, l, l, a.worker, a.now, a.log, evidence.NewMetrics(a.metrics))
 	return nil
 }
 
@@ -71,15 +74,28 @@ var errNoRecord = errors.New("the evidence log did not take it within 20s, so no
 // entryOf is an act as the log has it. Who it was stands in it as a commitment, like all that could be guessed.
 func entryOf(a *inquiry.Act) evidence.Entry {
 	e := evidence.Entry{ID: report.NewID(a.At), At: a.At, Kind: evidence.Kind(a.Kind), By: "desk", Subject: a.Question.String()}
-	add := func(name, value string) {
-		if value != "" {
-			e.Fields = append(e.Fields, evidence.Field{Name: name, Value: value})
-		}
+	for _, f := range [...]struct{ name, value string }{{"who", a.Who}, {"about", a.About}, {"reason", a.Reason}} {
+		c := evidence.Commit(a.Salt, CommittedField(f.name, f.value))
+		e.Fields = append(e.Fields, evidence.Field{Name: f.name, Value: c.String()})
 	}
-	add("who", hex.EncodeToString(a.Who[:]))
-	add("about", hex.EncodeToString(a.About[:]))
-	add("reason", hex.EncodeToString(a.Reason[:]))
-	add("answer", string(a.Answer))
-	add("note", a.Note)
+	if a.Answer != "" {
+		e.Fields = append(e.Fields, evidence.Field{Name: "answer", Value: string(a.Answer)})
+	}
+	if a.Note != "" {
+		e.Fields = append(e.Fields, evidence.Field{Name: "note", Value: a.Note})
+	}
 	return e
+}
+
+// CommittedField is what a commitment in the log is made of: the field's name before its value, so that those of one
+// entry can share a salt.
+func CommittedField(name, value string) []byte { return []byte(name + "\x00" + value) }
+
+// noteConfig has the log tell that the config is another than at the last start.
+func (a *App) noteConfig(ctx context.Context) error {
+	text, err := yaml.Marshal(&a.cfg)
+	if err != nil {
+		return fmt.Errorf("read the config for the evidence log: %w", err)
+	}
+	return a.store.NoteConfig(ctx, a.worker, text, a.now())
 }

@@ -46,6 +46,7 @@ type App struct {
 	inquiry  *inquiry.Desk  // questions of people about lines
 	evidence *evidence.Log
 	writer   *evidence.Writer // of evidence
+	worker   string           // id of the first key of evidence: names this worker among those that share a database
 	channels channels
 	api      http.Handler // nil where no person has a token
 	ready    atomic.Bool
@@ -99,6 +100,9 @@ func (a *App) build(ctx context.Context) error {
 		Metrics:  desk.NewMetrics(a.metrics), SpoolDir: a.data.Sub("spool"),
 	}
 	if err := a.openEvidence(ctx); err != nil {
+		return err
+	}
+	if err := a.noteConfig(ctx); err != nil {
 		return err
 	}
 	if err := a.openLines(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"tocsin/internal/evidence"
 	"tocsin/internal/keys"
 	"tocsin/internal/report"
+	"tocsin/internal/store"
 )
 
 // LogFolder is where the evidence log of a data directory lies.
@@ -104,6 +106,34 @@ func OpenLog(ctx context.Context, data string, now time.Time, seen *evidence.See
 	return evidence.Open(ctx, LogFolder(data), evidence.Options{
 		Origin: trust.Origin, Signer: signer, Keys: slices.Clone(trust.Keys), Seen: seen, Logger: log,
 	})
+}
+
+// SeenLog is how far the database has seen the evidence log of a data directory; nil where it has seen nothing of it, or
+// where there is no database that can be read.
+func SeenLog(ctx context.Context, data string) (*evidence.Seen, error) {
+	cfg, err := LoadData(data)
+	if err != nil {
+		return nil, err
+	}
+	db, err := OpenReader(ctx, cfg)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrOlder) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := db.Log().State(ctx)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return nil, err
+	}
+	own, err := LogKeys(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	if s.Edge.Size() == 0 || s.Lease.Holder != "" && len(own) > 0 && s.Lease.Holder != own[len(own)-1].ID { // another worker's log
+		return nil, nil
+	}
+	return &evidence.Seen{Size: s.Edge.Size(), Root: s.Edge.Root()}, nil
 }
 
 // ErrNoLogKey says that there is nothing to hold the checkpoint to.

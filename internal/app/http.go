@@ -66,6 +66,7 @@ func (a *App) mux() *http.ServeMux {
 	m.HandleFunc("GET /readyz", a.readyz)
 	m.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}))
 	m.Handle("/api/v1/reports", a.channels.http)
+	m.HandleFunc("GET /api/v1/reports/{id}", a.channels.http.Answer)
 	if a.api != nil {
 		m.Handle(api.Prefix+"/", a.api)
 	}

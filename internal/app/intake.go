@@ -76,7 +76,7 @@ func (a *App) openIntake(ctx context.Context) error {
 		Name: "tocsin_drop_folder_stuck_files", Help: "Files in the drop folder that cannot be taken; they are tried again.",
 	}, func() float64 { return float64(len(a.channels.folder.Stuck())) }))
 	spool := filepath.Join(a.data.Sub("spool"), "http")
-	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, spool, a.log); err != nil {
+	if a.channels.http, err = http.New(cfg.HTTP, a.formatNames(), a.channels.door, answers{a}, spool, a.log); err != nil {
 		return fmt.Errorf("open POST /api/v1/reports: %w", err)
 	}
 	spool = filepath.Join(a.data.Sub("spool"), "imap")

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"tocsin/internal/app"
-	"tocsin/internal/desk"
 	"tocsin/internal/incident"
 	"tocsin/internal/line"
 	"tocsin/internal/line/lease"
@@ -101,25 +100,30 @@ func (s *stage) story(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for u, err := range s.app.Store().EachUnattributed(ctx, row.ID) {
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "  refused, %s: %s\n", u.State, refusal(&u))
+	a, err := app.AnswerOf(ctx, s.app.Store(), row.ID)
+	if err != nil {
+		return err
+	}
+	if len(a.Lacking) == 0 {
+		return errors.New("a report without its port was given to a line")
+	}
+	fmt.Fprintf(out, "  refused, %s: %s\n\nThe reporter is answered:\n\n", a.Lacking[0].State, a.Lacking[0].Sentence())
+	for l := range strings.Lines(a.Text()) {
+		fmt.Fprint(out, "  | ", l)
 	}
 	fmt.Fprintf(out, "\nThe same report comes in again, with its source port, %d:\n\n", st.Port)
 	if _, err := s.hand(ctx, &st.With); err != nil {
 		return err
 	}
-	a, err := s.app.Lines().Which(ctx, &line.Selector{Addr: st.Addr, Port: st.Port, At: st.At, Uncertainty: s.cfg.Lines.Uncertainty}, true)
+	which, err := s.app.Lines().Which(ctx, &line.Selector{Addr: st.Addr, Port: st.Port, At: st.At, Uncertainty: s.cfg.Lines.Uncertainty}, true)
 	if err != nil {
 		return err
 	}
-	if a.State != report.LineUnique {
-		return fmt.Errorf("the line of a report with its port is %s: %s", a.State, a.Reason)
+	if which.State != report.LineUnique {
+		return fmt.Errorf("the line of a report with its port is %s: %s", which.State, which.Reason)
 	}
-	fmt.Fprintf(out, "  %s: line %s\n", a.State, a.Handle)
-	in, err := s.incident(ctx, report.PartyLine(a.Handle), st.At)
+	fmt.Fprintf(out, "  %s: line %s\n", which.State, which.Handle)
+	in, err := s.incident(ctx, report.PartyLine(which.Handle), st.At)
 	if err != nil {
 		return err
 	}
@@ -153,16 +157,6 @@ func counted(n int64, thing string) string {
 		return fmt.Sprintf("%d %ses", n, thing)
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// refusal says in a sentence why nobody can say whose line it was.
-func refusal(u *desk.Unattributed) string {
-	if u.Lines > 1 {
-		if rest, ok := strings.CutPrefix(u.Reason, "many lines "); ok {
-			return fmt.Sprintf("%d lines %s", u.Lines, rest)
-		}
-	}
-	return u.Reason
 }
 
 // hand hands a report in and returns it as it was worked.

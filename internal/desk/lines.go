@@ -24,6 +24,7 @@ type Unattributed struct {
 	State    report.LineState `json:"state"`
 	Lines    int              `json:"lines,omitempty"` // that it could be, where State is ambiguous
 	Reason   string           `json:"reason"`          // names no line and no address
+	Need     report.Need      `json:"need,omitempty"`  // what would have helped
 }
 
 // EncodeUnattributed packs them for the store.
@@ -80,7 +81,7 @@ func (d *Desk) responsible(ctx context.Context, b *builder, networks Networks, e
 	default:
 		b.lines.None++
 	}
-	b.unattributed = append(b.unattributed, Unattributed{Row: e.Row, State: a.State, Lines: a.Count, Reason: a.Reason})
+	b.unattributed = append(b.unattributed, Unattributed{Row: e.Row, State: a.State, Lines: a.Count, Reason: a.Reason, Need: a.Need})
 	return end{p, a.State}, nil
 }
 

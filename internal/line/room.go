@@ -48,7 +48,7 @@ func (r *Room) Look(ctx context.Context, s *Selector) (report.LineAnswer, Holder
 	if err != nil {
 		return report.LineAnswer{}, Holder{}, err
 	}
-	a := report.LineAnswer{State: v.state, Reason: v.reason}
+	a := report.LineAnswer{State: v.state, Reason: v.reason, Need: needs[v.reason]}
 	if v.state == report.LineAmbiguous {
 		a.Count = len(v.holders)
 	}

@@ -38,6 +38,16 @@ const (
 	reasonInside   = "the address behind the NAT is known, but not whose it was"
 )
 
+// needs is what would have helped, where a question could have had more.
+var needs = map[string]report.Need{
+	reasonEdge: report.NeedTime, reasonSeveral: report.NeedTime, reasonPort: report.NeedPort, reasonProto: report.NeedProtocol, reasonFold: report.NeedZone,
+}
+
+// PortNeeded is the answer to a question about an address that so many lines share, without its port.
+func PortNeeded(lines int) report.LineAnswer {
+	return report.LineAnswer{State: report.LineAmbiguous, Count: lines, Reason: reasonPort, Need: report.NeedPort}
+}
+
 // judge says who held the range throughout q. Every claim has at least a second of q in its possible span.
 func judge(q Span, claims []claim) verdict {
 	claims = settled(q, claims)

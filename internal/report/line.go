@@ -16,5 +16,17 @@ type LineAnswer struct {
 	State  LineState
 	Handle string // the line's random handle; empty unless State is LineUnique
 	Count  int    // lines that it could be, where State is LineAmbiguous
+	Need   Need   // what the question lacked, where more of it would have helped
 	Reason string // one sentence on why it is not unique; names no line and no address
 }
+
+// Need is what a question lacks to be answered. The zero value is nothing: more of it would not help.
+type Need string
+
+// What a question may lack.
+const (
+	NeedPort     Need = "port"     // the source port
+	NeedProtocol Need = "protocol" // tcp or udp
+	NeedTime     Need = "time"     // a more exact time
+	NeedZone     Need = "zone"     // the zone of its time
+)

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"tocsin/internal/desk"
 	"tocsin/internal/intake"
 	"tocsin/internal/report"
 )
@@ -39,6 +40,7 @@ type Handler struct {
 	tokens  []token
 	formats []string
 	door    *intake.Door
+	answers Answers
 	spool   string
 	log     *slog.Logger
 	places  chan struct{} // one for each body that may be on its way
@@ -49,12 +51,19 @@ type token struct {
 	sum [sha256.Size]byte
 }
 
+// Answers tells senders what became of their reports.
+type Answers interface {
+	// Answer is what a reporter is told of a report of theirs. desk.ErrNoReport says that they have none of this id, or
+	// that it has not been worked yet.
+	Answer(ctx context.Context, id report.ID, reporter string) (desk.Answer, error)
+}
+
 // New makes the handler. cfg is valid and complete; formats are the names that a sender may give; spool is a folder
 // of its own in the data directory, where bodies lie until the stream has them. What a crash left there is removed:
 // nobody was promised anything about it.
-func New(cfg intake.HTTP, formats []string, door *intake.Door, spool string, log *slog.Logger) (*Handler, error) {
+func New(cfg intake.HTTP, formats []string, door *intake.Door, answers Answers, spool string, log *slog.Logger) (*Handler, error) {
 	h := &Handler{
-		cfg: cfg, formats: formats, door: door, spool: spool, log: log, places: make(chan struct{}, cfg.MaxUploads),
+		cfg: cfg, formats: formats, door: door, answers: answers, spool: spool, log: log, places: make(chan struct{}, cfg.MaxUploads),
 	}
 	for _, t := range cfg.Tokens {
 		sum, err := hex.DecodeString(t.SHA256)

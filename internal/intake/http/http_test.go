@@ -3,6 +3,7 @@ package http_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tocsin/internal/desk"
 	"tocsin/internal/intake"
 	intakehttp "tocsin/internal/intake/http"
 	"tocsin/internal/intake/intaketest"
@@ -52,11 +54,14 @@ func start(t *testing.T, change func(*intake.HTTP)) node {
 	log := slog.New(slog.NewTextHandler(n.log, nil))
 	src := intake.NewSources([]intake.Source{{Name: "north", TLP: &green}})
 	door := intake.NewDoor(src, n.kept, func(string, io.Reader) string { return "" }, log)
-	h, err := intakehttp.New(cfg.HTTP, []string{"arf", "xarf"}, door, n.spool, log)
+	h, err := intakehttp.New(cfg.HTTP, []string{"arf", "xarf"}, door, known{}, n.spool, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(h)
+	mux := http.NewServeMux()
+	mux.Handle("/api/v1/reports", h)
+	mux.HandleFunc("GET /api/v1/reports/{id}", h.Answer)
+	srv := httptest.NewServer(mux)
 	t.Cleanup(func() {
 		srv.Close()
 		if left, _ := os.ReadDir(n.spool); len(left) != 0 {
@@ -65,6 +70,67 @@ func start(t *testing.T, change func(*intake.HTTP)) node {
 	})
 	n.url = srv.URL + "/api/v1/reports"
 	return n
+}
+
+// knownID is the one report of north's that was worked.
+const knownID = "01a20a8c-ff1b-718d-8796-47c192c47166"
+
+type known struct{}
+
+func (known) Answer(_ context.Context, id report.ID, reporter string) (desk.Answer, error) {
+	switch {
+	case reporter == "south":
+		return desk.Answer{}, errors.New("the disk is gone")
+	case id.String() != knownID || reporter != "north":
+		return desk.Answer{}, desk.ErrNoReport
+	}
+	a := desk.Answer{Report: id, State: report.StateWorked, Events: 3}
+	a.Add(&desk.Unattributed{Row: 2, State: report.LineAmbiguous, Lines: 9, Reason: "many lines share the address: the source port is needed", Need: report.NeedPort})
+	return a, nil
+}
+
+// TestAnswer: a sender hears what became of its own reports, and of nobody else's.
+func TestAnswer(t *testing.T) {
+	n := start(t, nil)
+	ask := func(id, token, accept string) (int, string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.url+"/"+id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		req.Header.Set("Accept", accept)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(b)
+	}
+	if code, body := ask(knownID, "n-secret", "application/json"); code != http.StatusOK ||
+		!strings.Contains(body, `"lacking":[{"reason":"many lines share the address: the source port is needed","state":"ambiguous","need":"port","lines":9,"rows":1,"first":[{"row":2}]}]`) ||
+		!strings.Contains(body, `"text":"Your report`) {
+		t.Errorf("%d %s", code, body)
+	}
+	if code, body := ask(knownID, "n-secret", "text/plain"); code != http.StatusOK || !strings.HasPrefix(body, "Your report") || !strings.Contains(body, "9 lines share") {
+		t.Errorf("%d %s", code, body)
+	}
+	for _, c := range []struct {
+		id, token string
+		want      int
+	}{
+		{knownID, "wrong", http.StatusUnauthorized}, {"nonsense", "n-secret", http.StatusNotFound},
+		{"01a20a8c-ff1b-718d-8796-47c192c47167", "n-secret", http.StatusNotFound}, {knownID, "s-secret", http.StatusInternalServerError},
+	} {
+		code, body := ask(c.id, c.token, "")
+		if code != c.want || !strings.Contains(body, `"detail"`) || strings.Contains(body, "disk") {
+			t.Errorf("%s with %s: %d %s", c.id, c.token, code, body)
+		}
+	}
 }
 
 type reply struct {
@@ -302,7 +368,7 @@ func TestNewRemovesWhatACrashLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := intakehttp.New(intake.Config{}.WithDefaults().HTTP, nil, nil, spool, slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := intakehttp.New(intake.Config{}.WithDefaults().HTTP, nil, nil, nil, spool, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	var left []string

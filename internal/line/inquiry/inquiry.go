@@ -87,16 +87,21 @@ type Log interface {
 	Record(ctx context.Context, a *Act) error
 }
 
-// Act is what a person does, as the log has it: nothing personal but what is salted.
+// Act is what a person does, on its way into the log.
 type Act struct {
 	Kind     string    // question, reveal, approval, oversight, hold
 	Question report.ID // by which the store finds the rest, until its end date
 	At       time.Time
-	Who      [32]byte         // commitment
-	About    [32]byte         // commitment: what was asked about
-	Reason   [32]byte         // commitment
-	Answer   report.LineState // that is about to be shown; empty where there is none
-	Note     string           // one of our own words: above-budget, approved, refused, made, lifted
+
+	// What is personal stands in the log as commitments under a salt that is deleted with the question: names and
+	// addresses are few enough to try them all, so that a bare hash would hide nothing.
+	Salt   [32]byte
+	Who    string // personal
+	About  string // what was asked about; personal
+	Reason string // personal
+
+	Answer report.LineState // that is about to be shown; empty where there is none
+	Note   string           // one of our own words: above-budget, approved, refused, made, lifted
 }
 
 // Lines answers.
@@ -223,7 +228,7 @@ func (d *Desk) Decide(ctx context.Context, id report.ID, who string, approve boo
 		return Kept{}, err
 	}
 	act := kept.act("approval", d.Now())
-	act.Who, act.Note = commit(&kept.Salt, "who", who), string(kept.State)
+	act.Who, act.Note = who, string(kept.State)
 	if err := d.Log.Record(ctx, act); err != nil {
 		return Kept{}, fmt.Errorf("write the decision into the log: %w", err)
 	}

@@ -1,9 +1,7 @@
 package inquiry
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/netip"
@@ -86,21 +84,10 @@ func (q *Question) kept() Kept {
 	return k
 }
 
-// commit binds the log to a word of a question, which cannot be found from it: names and addresses are few enough to
-// try them all, so that a bare hash would hide nothing. With the salt, which is deleted with the question, anybody can
-// check it.
-func commit(salt *[32]byte, field, value string) [32]byte {
-	h := hmac.New(sha256.New, salt[:])
-	h.Write([]byte(field))
-	h.Write([]byte{0})
-	h.Write([]byte(value))
-	return [32]byte(h.Sum(nil))
-}
-
 // act is the question as the log has it.
 func (k *Kept) act(kind string, at time.Time) *Act {
 	return &Act{
-		Kind: kind, Question: k.ID, At: at.UTC(), Who: commit(&k.Salt, "who", k.Who), About: commit(&k.Salt, "about", k.Text), Reason: commit(&k.Salt, "reason", k.Reason),
+		Kind: kind, Question: k.ID, At: at.UTC(), Salt: k.Salt, Who: k.Who, About: k.Text, Reason: k.Reason,
 	}
 }
 
@@ -109,7 +96,6 @@ func holdAct(h *hold.Hold, who, note string, at time.Time) *Act {
 	t := text{Addr: h.Addr.Unmap(), Port: h.Port, Proto: h.Proto, At: h.From.UTC(), Or: h.To.UTC()}
 	b, _ := json.Marshal(t) // of plain fields: cannot fail
 	return &Act{
-		Kind: "hold", Question: h.ID, At: at.UTC(), Who: commit(&h.Salt, "who", who), About: commit(&h.Salt, "about", string(b)),
-		Reason: commit(&h.Salt, "reason", h.Request), Note: note,
+		Kind: "hold", Question: h.ID, At: at.UTC(), Salt: h.Salt, Who: who, About: string(b), Reason: h.Request, Note: note,
 	}
 }

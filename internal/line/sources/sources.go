@@ -323,7 +323,7 @@ func (l *Lines) Which(ctx context.Context, s *line.Selector, shared bool) (repor
 		return a, err
 	}
 	if shared && s.Port == 0 {
-		return report.LineAnswer{State: report.LineAmbiguous, Count: 1, Reason: "many lines share the address: the source port is needed"}, nil
+		return line.PortNeeded(1), nil
 	}
 	a.Handle, err = l.lines.Handle(ctx, holder.Line)
 	if err == nil && a.Handle == "" {

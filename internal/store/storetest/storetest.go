@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"keys of lines":               lineKeys,
 		"questions":                   questions,
 		"holds":                       holds,
+		"config":                      configSeen,
 		"unattributed":                unattributed,
 		"links":                       links,
 		"restated":                    restated,
