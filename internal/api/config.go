@@ -12,9 +12,10 @@ import (
 
 // Config says which people may use the API.
 type Config struct {
-	// Tokens of people who work at the desk, and may read mails and make events of them: /api/v1/waiting and what
-	// belongs to it (docs/waiting.md). Without any there is no such API. They are not those of senders, which
-	// intake.http.tokens lists: a token is in one of the lists only.
+	// Tokens of people who work at the desk. Each may do all that docs/api.md names: read mails and make events of them,
+	// ask which line held an address and whose it is, approve the questions of others, delete sessions, make and lift
+	// holds. Without any there is no such API. They are not those of senders, which intake.http.tokens lists: a token is
+	// in one of the lists only.
 	Tokens []Token `yaml:"tokens"`
 }
 
