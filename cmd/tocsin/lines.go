@@ -186,7 +186,7 @@ are off, and the gaps in their logs. Answers are less than unique where one of t
 			s := &all.Items[i]
 			latest, behind, since := "never", "-", "the beginning"
 			if !s.Latest.IsZero() {
-				latest, behind = s.Latest.UTC().Format("2006-01-02 15:04:05"), (time.Duration(s.Lag) * time.Second).String()
+				latest, behind = s.Latest.UTC().Format("2006-01-02 15:04:05"), ago(time.Duration(s.Lag)*time.Second)
 			}
 			if !s.Since.IsZero() {
 				since = s.Since.UTC().Format(time.DateOnly)
@@ -196,6 +196,17 @@ are off, and the gaps in their logs. Answers are less than unique where one of t
 		return t.Flush()
 	}
 	return cmd
+}
+
+// ago is a duration as people say it: days, hours, or less.
+func ago(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+	return d.String()
 }
 
 // encodeAll prints one JSON object a line.

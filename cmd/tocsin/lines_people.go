@@ -151,9 +151,9 @@ func newLinesHold() *cobra.Command {
 	cmd.Flags().StringVar(&h.Until, "until", "", "ends by itself then: `2026-06-01T00:00:00Z`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		h.Addr = args[0]
-		for name, value := range map[string]string{"from": h.From, "to": h.To, "until": h.Until} {
-			if _, err := time.Parse(time.RFC3339, value); err != nil {
-				return wrongUse("--%s %q is no time with its zone: write 2026-03-01T02:00:00Z", name, value)
+		for _, f := range [...]struct{ name, value string }{{"from", h.From}, {"to", h.To}, {"until", h.Until}} {
+			if _, err := time.Parse(time.RFC3339, f.value); err != nil {
+				return wrongUse("--%s %q is no time with its zone: write 2026-03-01T02:00:00Z", f.name, f.value)
 			}
 		}
 		var out api.HoldEntry

@@ -63,7 +63,7 @@ the evidence log before it is answered.`,
 		q.Addr = addr.String()
 		if q.At != "" && q.Zone == "" {
 			if _, err := time.Parse(time.RFC3339, q.At); err != nil {
-				return wrongUse("--at %q is no time with its zone: write 2026-03-01T02:10:00Z", q.At)
+				return wrongUse("--at %q is no time with its zone: write 2026-03-01T02:10:00Z, or name the zone with --zone", q.At)
 			}
 		}
 		if cmd.Flags().Changed("port") && q.Port == 0 {

@@ -220,7 +220,7 @@ func when(s *line.Selector, at, zone string) error {
 	if zone == "" {
 		t, err := time.Parse(time.RFC3339, at)
 		if err != nil {
-			return &report.FieldError{Field: "at", Rule: "no time with its zone: write 2026-03-01T02:10:00Z, or give --zone"}
+			return &report.FieldError{Field: "at", Rule: "no time with its zone: write 2026-03-01T02:10:00Z, or give its zone apart"}
 		}
 		s.At, s.Zone = t.UTC(), t.Format("Z07:00")
 		return nil
@@ -244,7 +244,7 @@ func when(s *line.Selector, at, zone string) error {
 		}
 		return nil
 	}
-	return &report.FieldError{Field: "at", Rule: "no time: with a zone of its own write 2026-03-01T02:10:00"}
+	return &report.FieldError{Field: "at", Rule: "no time without a zone: where the zone stands apart, write 2026-03-01T02:10:00"}
 }
 
 // QuestionEntry is a question that waits.

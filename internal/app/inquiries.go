@@ -70,6 +70,9 @@ func (i Inquiries) Hold(ctx context.Context, h *hold.Hold) (int, error) {
 	if i.app.lines == nil {
 		return 0, errNoLines
 	}
+	if h.Addr.IsValid() && !i.app.networks.Lookup(h.Addr).Own {
+		return 0, &report.FieldError{Field: "addr", Rule: "it is none of our own: nothing is known of it that could be held"}
+	}
 	return i.app.inquiry.Hold(ctx, h)
 }
 

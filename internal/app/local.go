@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"tocsin/internal/api"
@@ -94,6 +95,7 @@ func (a *App) localHandler() (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if by := r.Header.Get(byHeader); by != "" {
 			name := api.Caller(r.Context())
+			by = strings.NewReplacer("(", "", ")", "").Replace(by) // they tell the two apart
 			r = r.WithContext(api.WithCaller(r.Context(), by+" ("+name+")"))
 		}
 		h.ServeHTTP(w, r)

@@ -80,7 +80,7 @@ func (db *DB) DecideQuestion(ctx context.Context, id report.ID, who string, appr
 			return err
 		case kept.State != inquiry.Waiting:
 			return inquiry.ErrDecided
-		case kept.Who == who:
+		case inquiry.Same(kept.Who, who):
 			return inquiry.ErrSelf
 		}
 		kept.State, kept.By, kept.Decided = inquiry.Refused, who, now

@@ -122,7 +122,7 @@ type Lines interface {
 var (
 	ErrNoQuestion = errors.New("there is no such question: tocsin lines questions lists those that wait")
 	ErrDecided    = errors.New("this question does not wait for anybody")
-	ErrSelf       = errors.New("whoever asks cannot approve: it takes a second person")
+	ErrSelf       = errors.New("whoever asks cannot approve: it takes a second person, with a token or a system user of their own")
 )
 
 // BudgetError says that the day's budget is used up, and by which id a second person finds the question.
@@ -133,7 +133,11 @@ type BudgetError struct {
 
 // Error says what to do next.
 func (e *BudgetError) Error() string {
-	return fmt.Sprintf("today's %d questions about lines are used up: a second person can approve this one (tocsin lines approve %s); ask the same again then", e.Budget, e.ID)
+	why := "every question about a line needs it (lines.questions.daily is 0)"
+	if e.Budget > 0 {
+		why = fmt.Sprintf("today's %d questions about lines are used up", e.Budget)
+	}
+	return fmt.Sprintf("a second person has to approve this question, because %s: tocsin lines approve %s; ask the same again then", why, e.ID)
 }
 
 // Desk takes questions. Any number of goroutines may use it.

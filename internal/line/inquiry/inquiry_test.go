@@ -92,7 +92,7 @@ func (o *office) DecideQuestion(_ context.Context, id report.ID, who string, app
 	switch {
 	case o.waiting == nil || o.waiting.ID != id:
 		return inquiry.Kept{}, inquiry.ErrNoQuestion
-	case o.waiting.Who == who:
+	case inquiry.Same(o.waiting.Who, who):
 		return inquiry.Kept{}, inquiry.ErrSelf
 	case approve:
 		o.waiting.State = inquiry.Approved
@@ -249,5 +249,20 @@ func TestHold(t *testing.T) {
 	o.down = true
 	if _, err := d.Hold(t.Context(), h); err == nil || len(o.did) != 4 {
 		t.Error("held without the log")
+	}
+}
+
+// TestSame: a name that somebody gives at the shell makes no second person.
+func TestSame(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"ann", "ann", true}, {"ann (root)", "root", true}, {"ann (root)", "ben (root)", true}, {"ann (root)", "ann", true},
+		{"ann (tocsin)", "ben (root)", false}, {"ann", "ben", false}, {"ann", "ben (root)", false}, {"root", "ben (root)", true},
+	} {
+		if got := inquiry.Same(c.a, c.b); got != c.want {
+			t.Errorf("%s and %s: %v", c.a, c.b, got)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func (q *Question) validate() error {
 			bad("line", "a line's handle has 16 letters and digits: tocsin incidents shows it behind line:")
 		}
 		if strings.TrimSpace(q.Reason) == "" {
-			bad("reason", "say why with --reason: it is kept for whoever asks later")
+			bad("reason", "say why: it is kept for whoever asks later")
 		}
 	default:
 		bad("kind", "ask which line held an address, or whose a line is")
@@ -87,6 +87,20 @@ func (q *Question) kept() Kept {
 	}
 	_, _ = rand.Read(k.Salt[:]) // never fails: crypto/rand ends the program instead
 	return k
+}
+
+// Same reports whether two who act may be one person: whoever asks at the shell is "NAME (USER)" or USER, and USER is all
+// that the system vouches for; a token has the name that the config gives it.
+func Same(a, b string) bool {
+	of := func(who string) [2]string {
+		name, user, ok := strings.Cut(strings.TrimSuffix(who, ")"), " (")
+		if !ok {
+			user = name
+		}
+		return [2]string{name, user}
+	}
+	x, y := of(a), of(b)
+	return x[0] == y[0] || x[1] == y[1] || x[0] == y[1] || x[1] == y[0]
 }
 
 // plain is a person's words as a database and a terminal can have them.

@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,12 +75,30 @@ func (l *Lines) collect(ctx context.Context, h *hold.Hold) ([]hold.Kept, error) 
 	}
 	var out []hold.Kept
 	for i, all := range found {
+		for k := range all { // what lies outside of the hold's time is nobody's business
+			all[k].Possible, all[k].Certain = all[k].Possible.And(h.Span()), all[k].Certain.And(h.Span())
+			if all[k].Certain.Empty() {
+				all[k].Certain = line.Span{}
+			}
+		}
+		slices.SortFunc(all, compare)
+		all = slices.Compact(all)
 		w, ok := l.room.Sources[i].(*witness)
 		if ok && len(all) > 0 {
 			out = append(out, hold.Kept{Source: w.name, Sessions: all})
 		}
 	}
 	return out, nil
+}
+
+// compare puts sessions in an order in which equal ones stand together.
+func compare(a, b line.Session) int {
+	return cmp.Or(
+		a.Range.Prefix.Addr().Compare(b.Range.Prefix.Addr()), cmp.Compare(a.Range.Prefix.Bits(), b.Range.Prefix.Bits()), cmp.Compare(a.Range.Lo, b.Range.Lo),
+		cmp.Compare(a.Range.Proto, b.Range.Proto), cmp.Compare(a.Range.Realm, b.Range.Realm), cmp.Compare(a.Holder.Line, b.Holder.Line),
+		a.Holder.Inside.Addr.Compare(b.Holder.Inside.Addr), cmp.Compare(a.Possible.From, b.Possible.From), cmp.Compare(a.Possible.To, b.Possible.To),
+		cmp.Compare(a.Certain.From, b.Certain.From), cmp.Compare(a.Certain.To, b.Certain.To),
+	)
 }
 
 // renewHolds ends the holds whose time has come, and looks once more for what the others name before anything is

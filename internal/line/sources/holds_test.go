@@ -98,7 +98,8 @@ func TestHold(t *testing.T) {
 			t.Error("the line that is held is another")
 		}
 		n.not("203.0.113.5", 5000, at, report.LineOutsideRetention, "deleted")
-		n.open() // what is held is there after a restart
+		n.not("203.0.113.5", 3000, other, report.LineOutsideRetention, "deleted") // the same line, and not the hold's time
+		n.open()                                                                  // what is held is there after a restart
 	}
 	n.now = h.Until
 	purge()

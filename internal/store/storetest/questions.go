@@ -67,6 +67,7 @@ func questions(t *testing.T, db *store.DB) {
 	}
 	decide(report.NewID(Start), "cat", true, inquiry.ErrNoQuestion)
 	decide(first.ID, "ben", true, inquiry.ErrSelf)
+	decide(first.ID, "cat (ben)", true, inquiry.ErrSelf)
 	decide(first.ID, "cat", true, nil)
 	decide(first.ID, "cat", true, inquiry.ErrDecided)
 	ask(question("ann", "x", later), inquiry.Waiting, true) // somebody else's approval is not hers
