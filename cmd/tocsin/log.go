@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strconv"
@@ -23,16 +24,16 @@ import (
 
 func newLog() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "log check|show|head",
+		Use:   "log check|show|head|begin-anew",
 		Short: "Check the evidence log, read it, and take its head to keep elsewhere",
 		Long: `The evidence log holds what the node did, each act an entry, append-only and signed. Entries hold structure and hashes, no
 personal data. The commands read beside a running node.`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return wrongUse("say what to do: tocsin log check, show or head")
+			return wrongUse("say what to do: tocsin log check, show, head or begin-anew")
 		},
 	}
-	for _, c := range []*cobra.Command{newLogCheck(), newLogShow(), newLogHead()} {
+	for _, c := range []*cobra.Command{newLogCheck(), newLogShow(), newLogHead(), newLogBeginAnew()} {
 		c.DisableFlagsInUseLine = true // it names them itself
 		cmd.AddCommand(c)
 	}
@@ -166,6 +167,10 @@ another log from the start: keep checkpoints (tocsin log head) where the node's 
 		began := time.Now()
 		found, err := evidence.Check(cmd.Context(), dir, app.LogTrust(all), opts)
 		bar.close()
+		if errors.Is(err, evidence.ErrNone) && opts.Seen != nil {
+			fmt.Fprintf(out, "log: it is gone, and the database has seen %d entries of it: restore it from your backup\n", opts.Seen.Size)
+			return refused()
+		}
 		if err != nil {
 			return cannot(err)
 		}
@@ -180,6 +185,38 @@ another log from the start: keep checkpoints (tocsin log head) where the node's 
 		if found.Faulty > 0 {
 			return refused()
 		}
+		return nil
+	}
+	return cmd
+}
+
+func newLogBeginAnew() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "begin-anew [--data DIR]",
+		Short: "Begin another evidence log where the one that the database knows is lost for good",
+		Long: `Begin-anew is for when the folder of the evidence log is lost or damaged and no backup of it reaches as far as the
+database has seen it: until then nothing that has to be logged is done. The old folder and its key are put aside, and the
+first entry of the new log says how many entries are lost, for everybody to see. Proofs against the old log's checkpoints
+stay as good as they were; new ones begin with the new log. The node must not run.`,
+		Args: noArgs,
+	}
+	data := dataFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !app.Begun(*data) {
+			return noData(*data)
+		}
+		cfg, err := app.LoadData(*data)
+		if err != nil {
+			return cannot(err)
+		}
+		aside, err := app.BeginLogAnew(cmd.Context(), cfg, time.Now(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelError})))
+		if errors.Is(err, app.ErrBusy) {
+			return cannot(errors.New("a node runs on this data directory: end it first"))
+		}
+		if err != nil {
+			return cannot(err)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "another log begins with the next start; the old one is in log.%s and its key in keys/log.pem.%s\n", aside, aside)
 		return nil
 	}
 	return cmd

@@ -19,6 +19,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"tocsin/internal/desk"
+	"tocsin/internal/evidence"
 	"tocsin/internal/line/archive"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
@@ -200,6 +201,9 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return huma.Error409Conflict("this report does not wait for a person: somebody has dealt with it, or it is being read again; look at it anew")
 	case errors.Is(err, desk.ErrNoOriginal):
 		return huma.Error410Gone("the original is past its end date (retention.originals) and was deleted")
+	case errors.Is(err, evidence.ErrShort), errors.Is(err, evidence.ErrForked), errors.Is(err, inquiry.ErrNoLog):
+		a.log.ErrorContext(ctx, "a person was not answered, as it cannot be logged", "by", who(ctx), "error", err)
+		return huma.Error503ServiceUnavailable(unlogged(err))
 	case errors.Is(err, contact.ErrUnknown):
 		return huma.Error404NotFound("nobody knows a line of this handle")
 	case errors.Is(err, archive.ErrForgotten):
@@ -223,6 +227,16 @@ func (a *API) problem(ctx context.Context, err error) error {
 	}
 	a.log.ErrorContext(ctx, "a request of a person failed", "by", who(ctx), "error", err)
 	return huma.Error500InternalServerError("something went wrong here: try again later")
+}
+
+// unlogged says why nothing was done: what cannot be written into the evidence log is not answered.
+func unlogged(err error) string {
+	for _, known := range []error{evidence.ErrShort, evidence.ErrForked} {
+		if errors.Is(err, known) {
+			return "nothing was done or shown, as it cannot be logged: " + known.Error()
+		}
+	}
+	return inquiry.ErrNoLog.Error()
 }
 
 // innermost is what an error was before anybody said what they were doing.

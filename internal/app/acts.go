@@ -60,16 +60,31 @@ func (l acts) Record(ctx context.Context, a *inquiry.Act) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, recordTime, errNoRecord)
+	if fault := l.app.logFault(ctx); fault != nil { // nobody would write it
+		return fault
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, recordTime, inquiry.ErrNoLog)
 	defer cancel()
 	_, err = l.app.writer.Submit(ctx, item)
 	return err
 }
 
+// logFault is why nobody writes the evidence log: this worker's is not the one that the database knows, and no other
+// worker holds the lease. nil where somebody does, or will.
+func (a *App) logFault(ctx context.Context) error {
+	fault := a.writer.Fault()
+	if fault == nil {
+		return nil
+	}
+	s, err := a.store.Log().State(ctx)
+	if err != nil || s.Lease.Holder != "" && s.Lease.Holder != a.worker && a.now().Before(s.Until) {
+		return nil
+	}
+	return fault
+}
+
 // recordTime is how long a person waits for the log.
 const recordTime = 20 * time.Second
-
-var errNoRecord = errors.New("the evidence log did not take it within 20s, so nothing was done or shown: the node's own log says why")
 
 // entryOf is an act as the log has it. Who it was stands in it as a commitment, like all that could be guessed.
 func entryOf(a *inquiry.Act) evidence.Entry {

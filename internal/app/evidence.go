@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"tocsin/internal/evidence"
@@ -134,6 +135,62 @@ func SeenLog(ctx context.Context, data string) (*evidence.Seen, error) {
 		return nil, nil
 	}
 	return &evidence.Seen{Size: s.Edge.Size(), Root: s.Edge.Root()}, nil
+}
+
+// ErrLogWhole says that there is nothing to begin anew.
+var ErrLogWhole = errors.New("the evidence log is the one that the database knows: there is nothing to begin anew")
+
+// BeginLogAnew begins another evidence log where the one that the database knows is lost for good. The folder and the key
+// of the old one, as far as they are there, are put aside under aside, and the first entry of the new one says how far
+// the old one had come. No node may run on the data directory.
+func BeginLogAnew(ctx context.Context, cfg Config, now time.Time, log *slog.Logger) (aside string, err error) {
+	data, err := OpenData(cfg.Data)
+	if err != nil {
+		return "", err
+	}
+	defer data.Close()
+	db, err := store.Open(ctx, cfg.Store, data.Sub("db"), cfg.Incident)
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	s, err := db.Log().State(ctx)
+	if err != nil {
+		return "", err
+	}
+	if whole, err := logWhole(ctx, data.Dir, now, &s.Edge, log); whole || err != nil {
+		return "", errors.Join(err, ErrLogWhole)
+	}
+	root := s.Edge.Root()
+	first, err := evidence.NewItem(&evidence.Entry{
+		ID: report.NewID(now), At: now, Kind: "oversight", By: "desk",
+		Fields: []evidence.Field{
+			{Name: "note", Value: "log-begun-anew"}, {Name: "lost-entries", Value: strconv.FormatUint(s.Edge.Size(), 10)},
+			{Name: "lost-root", Value: hex.EncodeToString(root[:])},
+		},
+	})
+	if err != nil {
+		return "", err
+	}
+	aside = "lost-" + now.UTC().Format("20060102T150405Z")
+	for _, path := range []string{LogFolder(data.Dir), filepath.Join(data.Sub("keys"), string(keys.Log)+".pem")} { // another key: nobody may take the new log for the old one
+		if err := os.Rename(path, path+"."+aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("put %s aside: %w", report.Printable(path), Reason(err))
+		}
+	}
+	return aside, db.Log().BeginAnew(ctx, first, now)
+}
+
+// logWhole reports whether the log in the folder is what the database knows, or goes on from it.
+func logWhole(ctx context.Context, data string, now time.Time, seen *evidence.Edge, log *slog.Logger) (bool, error) {
+	l, err := OpenLog(ctx, data, now, &evidence.Seen{Size: seen.Size(), Root: seen.Root()}, log)
+	switch {
+	case err == nil:
+		return true, l.Close()
+	case errors.Is(err, evidence.ErrRolledBack), errors.Is(err, evidence.ErrDamaged):
+		return false, nil
+	}
+	return false, err
 }
 
 // ErrNoLogKey says that there is nothing to hold the checkpoint to.

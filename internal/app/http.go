@@ -110,6 +110,10 @@ func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusServiceUnavailable, "the stream does not answer\n")
 		return
 	}
+	if err := a.logFault(ctx); err != nil {
+		answer(w, http.StatusServiceUnavailable, err.Error()+"\n")
+		return
+	}
 	answer(w, http.StatusOK, "ready\n")
 }
 

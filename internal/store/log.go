@@ -112,6 +112,26 @@ func (l *Log) Take(ctx context.Context, was evidence.State, next evidence.Lease,
 	return nil
 }
 
+// BeginAnew forgets what was seen of a log that is lost, so that another can be begun, and hands that one its first
+// entry. What waits stays, and chunks that had their entry do not get another. Nobody may hold the lease at now
+// (evidence.ErrHeld).
+func (l *Log) BeginAnew(ctx context.Context, first evidence.Item, now time.Time) error {
+	var none evidence.Edge
+	root := none.Root()
+	err := l.db.tx(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, l.db.dialect.sql(`UPDATE log_state SET size = 0, root = ?, edge = ?, holder = '', term = term + 1
+			WHERE holder = '' OR until <= ?`), root[:], none.Bytes(), now.UnixMicro())
+		if err := changedOne(res, err, evidence.ErrHeld); err != nil {
+			return err
+		}
+		return l.db.enqueue(ctx, tx, first)
+	})
+	if err != nil {
+		return fmt.Errorf("begin another log: %w", plain(err))
+	}
+	return nil
+}
+
 // changedOne is otherwise where a statement changed no row.
 func changedOne(res sql.Result, err, otherwise error) error {
 	if err != nil {

@@ -118,6 +118,9 @@ type Lines interface {
 	Holds(ctx context.Context) ([]hold.Hold, error)
 }
 
+// ErrNoLog says that the evidence log does not take an entry.
+var ErrNoLog = errors.New("nothing was done or shown, as the evidence log did not take it in time: the node's own log says why")
+
 // The faults of a person's question.
 var (
 	ErrNoQuestion = errors.New("there is no such question: tocsin lines questions lists those that wait")

@@ -127,6 +127,20 @@ func outbox(t *testing.T, db *store.DB) {
 	s, err = l.State(t.Context())
 	fatal(err)
 	fatal(l.Take(t.Context(), s, evidence.Lease{Holder: "ann", Term: 3}, Start, until))
+
+	anew := logItem(Start, "oversight")
+	if err := l.BeginAnew(t.Context(), anew, Start); !errors.Is(err, evidence.ErrHeld) {
+		t.Errorf("while somebody writes the log: %v", err)
+	}
+	fatal(l.BeginAnew(t.Context(), anew, until))
+	s, err = l.State(t.Context())
+	fatal(err)
+	if s.Edge.Size() != 0 || s.Chunk != 7 || s.Lease != (evidence.Lease{Term: 4}) {
+		t.Errorf("a new log begins with %d entries, chunk %d, %+v", s.Edge.Size(), s.Chunk, s.Lease)
+	}
+	if _, ok, err := l.Index(t.Context(), anew.ID); ok || err != nil {
+		t.Error(ok, err)
+	}
 }
 
 // deletionEntries holds that what is deleted is told to the log in the transaction that deletes it.
