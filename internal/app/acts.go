@@ -77,10 +77,10 @@ func (a *App) logFault(ctx context.Context) error {
 		return nil
 	}
 	s, err := a.store.Log().State(ctx)
-	if err != nil || s.Lease.Holder != "" && s.Lease.Holder != a.worker && a.now().Before(s.Until) {
+	if err == nil && s.Lease.Holder != "" && s.Lease.Holder != a.worker && a.now().Before(s.Until) {
 		return nil
 	}
-	return fault
+	return errors.Join(fault, err)
 }
 
 // recordTime is how long a person waits for the log.

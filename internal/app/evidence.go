@@ -165,7 +165,8 @@ func BeginLogAnew(ctx context.Context, cfg Config, now time.Time, log *slog.Logg
 	first, err := evidence.NewItem(&evidence.Entry{
 		ID: report.NewID(now), At: now, Kind: "oversight", By: "desk",
 		Fields: []evidence.Field{
-			{Name: "note", Value: "log-begun-anew"}, {Name: "lost-entries", Value: strconv.FormatUint(s.Edge.Size(), 10)},
+			{Name: "note", Value: "log-begun-anew"},
+			{Name: "lost-entries", Value: strconv.FormatUint(s.Edge.Size(), 10)},
 			{Name: "lost-root", Value: hex.EncodeToString(root[:])},
 		},
 	})

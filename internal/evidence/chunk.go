@@ -63,7 +63,8 @@ func (c *Chunk) Item(at time.Time) Item {
 		Fields: []Field{
 			number("generation", int64(c.Generation)), number("seq", c.Seq), number("document", int64(c.Document)),
 			number("from", c.FromRow), number("to", c.ToRow), number("events", c.Events), number("repeats", c.Repeats),
-			number("refused", c.Refused), {"verdicts", verdicts},
+			number("refused", c.Refused),
+			{"verdicts", verdicts},
 		},
 	})
 }

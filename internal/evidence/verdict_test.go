@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -116,7 +117,7 @@ func TestProveVerdict(t *testing.T) {
 			"salt":     func(p *evidence.VerdictProof) { p.Salt[0] ^= 1 },
 			"index":    func(p *evidence.VerdictProof) { p.Index++ },
 			"size":     func(p *evidence.VerdictProof) { p.Size += 2 * int64(len(all)) },
-			"path":     func(p *evidence.VerdictProof) { p.Path = append(p.Path[:len(p.Path):len(p.Path)], tlog.Hash{}) },
+			"path":     func(p *evidence.VerdictProof) { p.Path = append(slices.Clip(p.Path), tlog.Hash{}) },
 			"long":     func(p *evidence.VerdictProof) { p.Line = report.LineState(make([]byte, 256)) },
 		} {
 			other := back

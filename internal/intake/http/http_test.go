@@ -123,8 +123,10 @@ func TestAnswer(t *testing.T) {
 		id, token string
 		want      int
 	}{
-		{knownID, "wrong", http.StatusUnauthorized}, {"nonsense", "n-secret", http.StatusNotFound},
-		{"01a20a8c-ff1b-718d-8796-47c192c47167", "n-secret", http.StatusNotFound}, {knownID, "s-secret", http.StatusInternalServerError},
+		{knownID, "wrong", http.StatusUnauthorized},
+		{"nonsense", "n-secret", http.StatusNotFound},
+		{"01a20a8c-ff1b-718d-8796-47c192c47167", "n-secret", http.StatusNotFound},
+		{knownID, "s-secret", http.StatusInternalServerError},
 	} {
 		code, body := ask(c.id, c.token, "")
 		if code != c.want || !strings.Contains(body, `"detail"`) || strings.Contains(body, "disk") {

@@ -151,7 +151,7 @@ func TestFollowAtOnce(t *testing.T) {
 	for _, n := range two {
 		asking.Go(func() {
 			for at := 0; ctx.Err() == nil; at = (at + 50) % len(ask) {
-				if _, _, wrong := n.answers(t, world, ask[at:at+50]); wrong > 0 {
+				if _, _, wrong := n.answers(t, world, ask[at:at+50]); wrong > 0 { //nolint:contextcheck // it asks by the context of the test
 					t.Errorf("%d wrong on the way", wrong)
 					return
 				}

@@ -192,12 +192,11 @@ func (d *Desk) Whose(ctx context.Context, q *Question) (Revealed, error) {
 	if r.Name, err = d.Lines.Name(ctx, q.Handle); err != nil {
 		return Revealed{}, err
 	}
-	c, err := d.Lines.Contact(ctx, q.Handle)
-	if err != nil {
+	if c, err := d.Lines.Contact(ctx, q.Handle); err == nil {
+		r.Contact = &c
+	} else {
 		r.Missing = err.Error() // names nobody: contact.Book
-		return r, nil
 	}
-	r.Contact = &c
 	return r, nil
 }
 

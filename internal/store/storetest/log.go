@@ -212,7 +212,8 @@ func (w *workers) settle(t interface{ Fatal(...any) }) {
 func (w *workers) check(t interface {
 	Errorf(string, ...any)
 	Fatal(...any)
-}, items []evidence.Item) {
+}, items []evidence.Item,
+) {
 	ctx := context.Background()
 	places := w.log.Places()
 	for _, it := range items {
