@@ -167,8 +167,10 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 		t.end(e, Moment{e.doubt, r.At.Latest}, false) // behind a gap, what has no name may be held anew
 		e = nil
 	}
-	if e != nil && !e.over && e.until.Latest != 0 && e.until.Earliest <= r.At.Latest { // it ran out before
-		t.end(e, Moment{min(e.until.Earliest, e.doubt, r.At.Earliest), e.until.Latest}, true)
+	if e != nil && (!e.over || !e.stopped) && e.until.Latest != 0 && e.until.Earliest <= r.At.Latest { // it ran out before
+		if !e.over {
+			t.end(e, Moment{min(e.until.Earliest, e.doubt, r.At.Earliest), e.until.Latest}, true)
+		}
 		e = nil
 	}
 	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {

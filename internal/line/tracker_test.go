@@ -216,3 +216,36 @@ func (w withDone) Each(ctx context.Context, a line.Address, port uint16, proto s
 	}
 	return w.log.Each(ctx, a, port, proto, q, yield)
 }
+
+// TestLeaseAnew: a lease that ran out, of which it was found out by the next holder that it had, is not the lease that the
+// same line takes later: what lies between is not its own.
+func TestLeaseAnew(t *testing.T) {
+	addr := line.Whole(netip.MustParsePrefix("198.51.100.1/32"))
+	lease := func(at int64) line.Record {
+		return line.Record{
+			Action: line.Alive, NAS: "dhcp", Range: addr, Held: line.Held{Line: "x"}, At: line.Moment{Earliest: at, Latest: at},
+			Since: line.Moment{Earliest: at, Latest: at}, Until: line.Moment{Earliest: at + 300, Latest: at + 300},
+		}
+	}
+	for _, times := range [][]int64{{1000, 1400, 1800}, {1000, 1400, 1800, 1000, 1400, 1800}, {1400, 1000, 1800}, {1800, 1000, 1400}} {
+		var done []line.Session
+		tr := line.NewTracker(line.Rules{}, func(s line.Session) { done = append(done, s) })
+		for _, at := range times { // 1000 and 1800 are one line's, 1400 another's
+			r, id := lease(at), line.ID(1)
+			if at == 1400 {
+				id = 2
+			}
+			tr.Take(&r, line.Holder{Line: id})
+		}
+		end := lease(2200)
+		tr.Take(&end, line.Holder{Line: 3})
+		for _, s := range said(tr, done) {
+			for _, between := range []int64{1350, 1500, 1750} {
+				at := line.Span{From: between, To: between + 1}
+				if s.Certain.Meets(at) && (s.Holder.Line != 2 || between != 1500) {
+					t.Errorf("%v: at %d %+v", times, between, s)
+				}
+			}
+		}
+	}
+}

@@ -61,17 +61,17 @@ type answer struct {
 	Name string
 }
 
-func (n *node) answers(t *testing.T, world *linetest.Network, all []question) (out []answer, unique, wrong int) {
+func (n *node) answers(ctx context.Context, t *testing.T, world *linetest.Network, all []question) (out []answer, unique, wrong int) {
 	room := n.room(world)
 	for i := range all {
 		q := &all[i]
-		a, holder, err := room.Look(t.Context(), &q.Selector)
+		a, holder, err := room.Look(ctx, &q.Selector)
 		if err != nil {
 			t.Error(err)
 		}
 		x := answer{LineAnswer: a}
 		if a.State == report.LineUnique {
-			if x.Name, err = n.lines.Name(t.Context(), holder.Line); err != nil {
+			if x.Name, err = n.lines.Name(ctx, holder.Line); err != nil {
 				t.Error(err)
 			}
 			if unique++; x.Name != linetest.Name(q.truth) {
@@ -109,19 +109,19 @@ func TestFollowAlternately(t *testing.T) {
 				for _, n := range two {
 					n.catchUp(t)
 				}
-				want, _, _ := one.answers(t, world, ask[:300])
+				want, _, _ := one.answers(t.Context(), t, world, ask[:300])
 				for k, n := range two {
-					if got, _, _ := n.answers(t, world, ask[:300]); gocmp.Diff(want, got) != "" {
+					if got, _, _ := n.answers(t.Context(), t, world, ask[:300]); gocmp.Diff(want, got) != "" {
 						t.Fatalf("turn %d, worker %d (-one +worker):\n%s", turns, k, gocmp.Diff(want, got))
 					}
 				}
 			}
 		}
 	}
-	want, unique, wrong := one.answers(t, world, ask)
+	want, unique, wrong := one.answers(t.Context(), t, world, ask)
 	for k, n := range two {
 		n.catchUp(t)
-		got, _, _ := n.answers(t, world, ask)
+		got, _, _ := n.answers(t.Context(), t, world, ask)
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("worker %d (-one +worker):\n%s", k, diff)
 		}
@@ -151,7 +151,7 @@ func TestFollowAtOnce(t *testing.T) {
 	for _, n := range two {
 		asking.Go(func() {
 			for at := 0; ctx.Err() == nil; at = (at + 50) % len(ask) {
-				if _, _, wrong := n.answers(t, world, ask[at:at+50]); wrong > 0 { //nolint:contextcheck // it asks by the context of the test
+				if _, _, wrong := n.answers(ctx, t, world, ask[at:at+50]); wrong > 0 {
 					t.Errorf("%d wrong on the way", wrong)
 					return
 				}
@@ -182,10 +182,10 @@ func TestFollowAtOnce(t *testing.T) {
 	cancel()
 	asking.Wait()
 	anew := workers(t, 1, log, table)[0] // reads the log from its beginning
-	want, unique, wrong := anew.answers(t, world, ask)
+	want, unique, wrong := anew.answers(t.Context(), t, world, ask)
 	for k, n := range two {
 		n.catchUp(t)
-		got, _, _ := n.answers(t, world, ask)
+		got, _, _ := n.answers(t.Context(), t, world, ask)
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("worker %d (-who read it all +worker):\n%s", k, diff)
 		}
