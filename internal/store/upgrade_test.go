@@ -137,7 +137,7 @@ func logsOldChunk(t *testing.T, cfg store.Config, dir string) {
 		t.Errorf("the log has %d entries, want 1", log.Size())
 	}
 	for e := range log.Entries(t.Context(), 0, log.Size()) {
-		if !bytes.Contains(e, []byte(`"events":9,"repeats":0,"refused":0,"verdicts":"none"`)) {
+		if !bytes.Contains(e, []byte(`"events":"9","repeats":"0","refused":"0","verdicts":"none"`)) {
 			t.Errorf("%s", e)
 		}
 	}

@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -500,18 +499,21 @@ func verdicts(t *testing.T, db *store.DB) {
 	w.settle(t)
 	logged := map[report.ID]string{}
 	for e, err := range w.log.Entries(t.Context(), 0, w.log.Size()) {
-		var entry struct {
-			Events   int    `json:"events"`
-			Refused  int    `json:"refused"`
-			Verdicts string `json:"verdicts"`
-		}
-		if err := errors.Join(err, json.Unmarshal(e, &entry)); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
-		if entry.Events != 299 || entry.Refused != 1 {
+		entry, err := evidence.DecodeEntry(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := map[string]string{}
+		for _, f := range entry.Fields {
+			said[f.Name] = f.Value
+		}
+		if said["events"] != "299" || said["refused"] != "1" {
 			t.Errorf("%+v", entry)
 		}
-		logged[evidence.EntryID(e)] = entry.Verdicts
+		logged[entry.ID] = said["verdicts"]
 	}
 	for _, row := range []int64{1, 2, 150, 300} {
 		all, err := db.Verdicts(t.Context(), doc.Report.ID, 0, row)
