@@ -70,7 +70,7 @@ type Lines interface {
 	// Status says how each source is.
 	Status() []sources.Status
 	// Purge deletes sessions before a moment, of these sources or of all; those past their end date where it is zero.
-	Purge(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error)
+	Purge(ctx context.Context, who string, before time.Time, names ...string) ([]sources.Purged, error)
 	// Hold, Lift and Holds keep what a request names.
 	Hold(ctx context.Context, h *hold.Hold) (sessions int, err error)
 	Lift(ctx context.Context, id report.ID, who string) error
@@ -331,7 +331,7 @@ func (a *API) purgeLines(ctx context.Context, in *struct {
 			return nil, a.problem(ctx, &report.FieldError{Field: "before", Rule: "no day: write 2026-01-01"})
 		}
 	}
-	gone, err := a.rooms.Lines.Purge(ctx, before, in.Body.Sources...)
+	gone, err := a.rooms.Lines.Purge(ctx, who(ctx), before, in.Body.Sources...)
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}

@@ -61,7 +61,13 @@ func (i Inquiries) Status() []sources.Status {
 }
 
 // Purge is api.Lines'.
-func (i Inquiries) Purge(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error) {
+func (i Inquiries) Purge(ctx context.Context, who string, before time.Time, names ...string) ([]sources.Purged, error) {
+	if i.app.lines == nil {
+		return nil, errNoLines
+	}
+	if err := i.app.inquiry.Purging(ctx, who, before, names); err != nil {
+		return nil, err
+	}
 	return i.app.PurgeLines(ctx, before, names...)
 }
 

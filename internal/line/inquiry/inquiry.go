@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"tocsin/internal/line"
@@ -89,7 +90,7 @@ type Log interface {
 
 // Act is what a person does, on its way into the log.
 type Act struct {
-	Kind     string    // question, reveal, approval, oversight, hold
+	Kind     string    // question, reveal, approval, oversight, hold, deletion
 	Question report.ID // by which the store finds the rest, until its end date
 	At       time.Time
 
@@ -259,6 +260,23 @@ func (d *Desk) Hold(ctx context.Context, h *hold.Hold) (sessions int, err error)
 		return 0, fmt.Errorf("write the hold into the log: %w", err)
 	}
 	return d.Lines.Hold(ctx, h)
+}
+
+// Purging notes that somebody is about to delete sessions: before a moment, or past their end date where it is zero. The
+// deletion has an entry of its own, with its count.
+func (d *Desk) Purging(ctx context.Context, who string, before time.Time, names []string) error {
+	if who == "" {
+		return errWho
+	}
+	a := &Act{Kind: "deletion", Question: report.NewID(d.Now()), At: d.Now().UTC(), Who: plain(who), About: strings.Join(names, ","), Note: "by-hand"}
+	if !before.IsZero() {
+		a.Note = "by-hand-before-" + before.UTC().Format(time.DateOnly)
+	}
+	_, _ = rand.Read(a.Salt[:]) // never fails: crypto/rand ends the program instead
+	if err := d.Log.Record(ctx, a); err != nil {
+		return fmt.Errorf("write into the log that sessions are deleted: %w", err)
+	}
+	return nil
 }
 
 // Lift ends a hold before its time.
