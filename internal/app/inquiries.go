@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"tocsin/internal/line/hold"
@@ -64,6 +65,11 @@ func (i Inquiries) Status() []sources.Status {
 func (i Inquiries) Purge(ctx context.Context, who string, before time.Time, names ...string) ([]sources.Purged, error) {
 	if i.app.lines == nil {
 		return nil, errNoLines
+	}
+	for _, n := range names {
+		if !i.app.lines.Has(n) {
+			return nil, &report.FieldError{Field: "sources", Rule: fmt.Sprintf("no source has the name %q: tocsin lines sources lists them", n)}
+		}
 	}
 	if err := i.app.inquiry.Purging(ctx, who, before, names); err != nil {
 		return nil, err

@@ -25,8 +25,8 @@ func (db *DB) AskQuestion(ctx context.Context, q *inquiry.Kept, budget int) (kep
 			}
 		}
 		var used int
-		if err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT count(*) FROM line_questions WHERE day = ? AND state = ?`),
-			q.At.Unix()/86400, string(inquiry.Counted)).Scan(&used); err != nil {
+		if err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT count(*) FROM line_questions WHERE day = ? AND state = ? AND kind <> ?`),
+			q.At.Unix()/86400, string(inquiry.Counted), string(inquiry.Purge)).Scan(&used); err != nil {
 			return err
 		}
 		kept = *q

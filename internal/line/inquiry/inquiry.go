@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -25,6 +26,7 @@ type Kind string
 const (
 	Which Kind = "which" // which line held an address: a handle, which says nothing of the subscriber
 	Whose Kind = "whose" // whose a line is: name and contact
+	Purge Kind = "purge" // no question: somebody deletes sessions; it is kept like one, and not counted
 )
 
 // State is how far a question has come.
@@ -268,11 +270,16 @@ func (d *Desk) Purging(ctx context.Context, who string, before time.Time, names 
 	if who == "" {
 		return errWho
 	}
-	a := &Act{Kind: "deletion", Question: report.NewID(d.Now()), At: d.Now().UTC(), Who: plain(who), About: strings.Join(names, ","), Note: "by-hand"}
-	if !before.IsZero() {
-		a.Note = "by-hand-before-" + before.UTC().Format(time.DateOnly)
+	k := &Kept{ID: report.NewID(d.Now()), Kind: Purge, At: d.Now().UTC(), Who: plain(who), Text: strings.Join(names, ",")}
+	_, _ = rand.Read(k.Salt[:]) // never fails: crypto/rand ends the program instead
+	if _, _, err := d.Store.AskQuestion(ctx, k, math.MaxInt); err != nil { // kept, and not counted
+		return err
 	}
-	_, _ = rand.Read(a.Salt[:]) // never fails: crypto/rand ends the program instead
+	a := k.act("deletion", d.Now())
+	a.Note = "by-hand"
+	if !before.IsZero() {
+		a.Note += "-before-" + before.UTC().Format(time.DateOnly)
+	}
 	if err := d.Log.Record(ctx, a); err != nil {
 		return fmt.Errorf("write into the log that sessions are deleted: %w", err)
 	}

@@ -300,6 +300,9 @@ func (l *Lines) pollFiles(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// Has reports whether a source that keeps sessions has the name.
+func (l *Lines) Has(name string) bool { return l.named(name) != nil }
+
 func (l *Lines) named(name string) *source {
 	for _, s := range l.sources {
 		if s.name == name {
@@ -358,11 +361,6 @@ const seeBefore = 7 * 24 * time.Hour
 // Purge deletes what has come to its end: the days of each source before now less its time, and the names of lines of
 // which no source has said anything for as long, nor said before that they hold something still. Where before is not zero, it goes for all of these sources instead.
 func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([]Purged, error) {
-	for _, n := range names {
-		if l.named(n) == nil {
-			return nil, &report.FieldError{Field: "sources", Rule: fmt.Sprintf("no source has the name %q: tocsin lines sources lists them", n)}
-		}
-	}
 	if err := l.renewHolds(ctx); err != nil {
 		return nil, fmt.Errorf("find what is held, before which nothing is deleted: %w", err)
 	}

@@ -50,6 +50,11 @@ func questions(t *testing.T, db *store.DB) {
 	if states[4] != inquiry.Counted || states[5] != inquiry.Waiting {
 		t.Fatalf("of 12 at once: %v", states)
 	}
+	purge := question("ann", "fixed", Start)
+	purge.Kind = inquiry.Purge
+	if _, fresh, err := db.AskQuestion(t.Context(), purge, 1_000_000); err != nil || !fresh {
+		t.Fatal(fresh, err)
+	}
 	later := Start.Add(time.Hour)
 	first := ask(question("ben", "x", later), inquiry.Waiting, true)
 	if again := ask(question("ben", "x", later.Add(time.Minute)), inquiry.Waiting, false); again.ID != first.ID {
@@ -84,7 +89,7 @@ func questions(t *testing.T, db *store.DB) {
 		t.Error("a budget of nothing", fresh, err)
 	}
 	n, err := db.DeleteQuestions(t.Context(), later.Add(time.Second), later)
-	if err != nil || n != 17 {
+	if err != nil || n != 18 {
 		t.Errorf("deleted %d, %v", n, err)
 	}
 	if all, err := db.Questions(t.Context()); err != nil || len(all) != 0 {
