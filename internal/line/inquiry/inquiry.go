@@ -271,7 +271,7 @@ func (d *Desk) Purging(ctx context.Context, who string, before time.Time, names 
 		return errWho
 	}
 	k := &Kept{ID: report.NewID(d.Now()), Kind: Purge, At: d.Now().UTC(), Who: plain(who), Text: strings.Join(names, ",")}
-	_, _ = rand.Read(k.Salt[:]) // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(k.Salt[:])                                            // never fails: crypto/rand ends the program instead
 	if _, _, err := d.Store.AskQuestion(ctx, k, math.MaxInt); err != nil { // kept, and not counted
 		return err
 	}
