@@ -187,7 +187,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 	if len(patterns) == 0 {
 		return nil
 	}
-	f := &files{source: s, patterns: patterns, how: how, path: filepath.Join(l.needs.Dir, name, "read")}
+	f := &files{source: s, patterns: patterns, how: how, keys: l.needs.Keys, path: filepath.Join(l.needs.Dir, name, "read")}
 	l.files = append(l.files, f)
 	return f.load()
 }
