@@ -83,6 +83,11 @@ func (l LineLog) After(ctx context.Context, source string, place uint64) iter.Se
 	}
 }
 
+// Delete is archive.Log's.
+func (l LineLog) Delete(ctx context.Context, source string, places []uint64) error {
+	return l.Stream.DeleteLines(ctx, source, places)
+}
+
 // Drop is sources.Log's.
 func (l LineLog) Drop(ctx context.Context, source string, before time.Time) error {
 	return l.Stream.DropLines(ctx, source, before)
