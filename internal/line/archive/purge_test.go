@@ -55,7 +55,17 @@ func (p *past) hour(day, hour int) time.Time {
 	return p.now.AddDate(0, 0, -day).Add(time.Duration(hour) * time.Hour)
 }
 
-var leased = line.Whole(netip.MustParsePrefix("198.51.100.7/32"))
+// The address that most are told of, and one that nobody gets after eve.
+var (
+	leased = line.Whole(netip.MustParsePrefix("198.51.100.7/32"))
+	hers   = line.Whole(netip.MustParsePrefix("198.51.100.8/32"))
+)
+
+func eve(what line.Action, at time.Time) line.Record {
+	r := says(what, "eve", at)
+	r.Range = hers
+	return r
+}
 
 func says(what line.Action, who string, at time.Time) line.Record {
 	return line.Record{Action: what, NAS: "dhcp", Range: leased, Held: line.Held{Line: who}, At: line.At(at)}
@@ -79,8 +89,13 @@ func (p *past) purge(day int) {
 // asks wants an answer about an hour: a name, or a state.
 func (p *past) asks(what string, day, hour int, want string) {
 	p.t.Helper()
+	p.asksOf(leased, what, day, hour, want)
+}
+
+func (p *past) asksOf(of line.Range, what string, day, hour int, want string) {
+	p.t.Helper()
 	room := line.Room{Sources: []line.Sessions{p.Source}}
-	got, holder, err := room.Look(p.t.Context(), &line.Selector{Addr: leased.Prefix.Addr(), At: p.hour(day, hour)})
+	got, holder, err := room.Look(p.t.Context(), &line.Selector{Addr: of.Prefix.Addr(), At: p.hour(day, hour)})
 	said := string(got.State)
 	if err == nil && got.State == report.LineUnique {
 		said, err = p.lines.Name(p.t.Context(), holder.Line)
@@ -165,19 +180,40 @@ func TestPurgeOfOld(t *testing.T) {
 	p.asks("all built anew", 1, 15, "outside-retention")
 }
 
+// TestPurgeTorn: where the beginning of a session lies in a batch that stays, and its end in one that is deleted, it does
+// not go on for ever when all is built anew.
+func TestPurgeTorn(t *testing.T) {
+	p := newPast(t, &memory{}, &linetest.Table{})
+	p.tell(eve(line.Start, p.hour(6, 8)), says(line.Start, "ann", p.hour(4, 8)))
+	p.tell(eve(line.Stop, p.hour(6, 12)))
+	p.tell(says(line.Stop, "ann", p.hour(4, 12)), says(line.Start, "bob", p.hour(2, 8)), says(line.Stop, "bob", p.hour(2, 12)))
+	p.asksOf(hers, "told", 6, 10, "eve")
+	p.purge(5)
+	if all, _ := p.batches(); all != 3 {
+		t.Errorf("%d batches", all)
+	}
+	for _, what := range []string{"purged", "built anew"} {
+		p.asksOf(hers, what, 6, 10, "outside-retention")
+		p.asksOf(hers, what, 3, 10, "none")
+		p.asks(what, 4, 10, "ann")
+		p.asks(what, 2, 10, "bob")
+		p.lose()
+	}
+}
+
 // TestPurgeFollowed: another worker purges too, and one that was not there when batches were deleted takes nothing for
 // going on whose end it has missed.
 func TestPurgeFollowed(t *testing.T) {
 	log, table := &memory{}, &linetest.Table{}
 	a := newPast(t, log, table)
 	b, away := newPast(t, log, table), newPast(t, log, table)
-	a.tell(says(line.Start, "ann", a.hour(6, 8)))
+	a.tell(says(line.Start, "ann", a.hour(6, 8)), eve(line.Start, a.hour(6, 8)))
 	for _, w := range []*past{b, away} {
 		if err := w.CatchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.tell(says(line.Stop, "ann", a.hour(6, 12)))
+	a.tell(says(line.Stop, "ann", a.hour(6, 12)), eve(line.Stop, a.hour(6, 12)))
 	a.tell(says(line.Start, "bob", a.hour(4, 8)), says(line.Stop, "bob", a.hour(4, 12)))
 	if err := b.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
@@ -197,6 +233,7 @@ func TestPurgeFollowed(t *testing.T) {
 		w.asks(what, 4, 10, "bob")
 		w.asks(what, 3, 10, "none")
 		w.asks(what, 2, 10, "cay")
+		w.asksOf(hers, what, 3, 10, "none") // nor has eve hers
 		if days, err := filepath.Glob(filepath.Join(w.dir, "old", "2026-03-14.*")); err != nil || len(days) != 0 {
 			t.Errorf("%s has %v, %v", what, days, err)
 		}
