@@ -35,7 +35,8 @@ func (a *App) openLines(ctx context.Context) error {
 	return nil
 }
 
-// lineKeys are the secrets of the line room, from the key in use and those that it replaced, as long as they overlap.
+// lineKeys are the secrets of the line room, from the key in use and those that it replaced. Of those that have ended only
+// the ids are left.
 func lineKeys(dir string) ([]archive.Keys, error) {
 	ring, err := keys.Open(dir)
 	if err != nil {
@@ -50,9 +51,8 @@ func lineKeys(dir string) ([]archive.Keys, error) {
 		if err != nil && i == 0 {
 			return nil, err
 		}
-		if err == nil { // else it has ended
-			all = append(all, one)
-		}
+		one.Ended = err != nil
+		all = append(all, one)
 	}
 	return all, nil
 }
@@ -81,6 +81,11 @@ func (l LineLog) After(ctx context.Context, source string, place uint64) iter.Se
 			}
 		}
 	}
+}
+
+// Delete is archive.Log's.
+func (l LineLog) Delete(ctx context.Context, source string, places []uint64) error {
+	return l.Stream.DeleteLines(ctx, source, places)
 }
 
 // Drop is sources.Log's.

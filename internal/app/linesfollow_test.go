@@ -144,3 +144,53 @@ func TestLinesOfWorkers(t *testing.T) {
 		t.Errorf("%d lines", len(handles))
 	}
 }
+
+// TestLinesPurgedByWorker: what one worker purges is gone from the stream, and the other says so.
+func TestLinesPurgedByWorker(t *testing.T) {
+	st, table := openLinesStream(t), &linetest.Table{}
+	two := []*linesWorker{openLinesWorker(t, st, table), openLinesWorker(t, st, table)}
+	day := time.Now().UTC().Truncate(24 * time.Hour)
+	old := day.AddDate(0, 0, -10)
+	two[0].says(t, "Start", 1, 1, old)
+	two[0].says(t, "Stop", 1, 1, old.Add(time.Hour))
+	if err := two[0].Poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- two[1].Run(ctx) }()
+	s := &line.Selector{Addr: netip.AddrFrom4([4]byte{198, 51, 100, 101}), At: old.Add(30 * time.Minute)}
+	until := func(state report.LineState) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; {
+			got, err := two[1].Which(t.Context(), s, false)
+			if err != nil || time.Now().After(deadline) {
+				t.Fatalf("%+v, %v: want %s", got, err, state)
+			}
+			if got.State == state {
+				return
+			}
+		}
+	}
+	until(report.LineUnique)
+	if _, err := two[0].Purge(t.Context(), day.AddDate(0, 0, -5)); err != nil {
+		t.Fatal(err)
+	}
+	until(report.LineOutsideRetention)
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	left := 0
+	for b, err := range st.LinesAfter(t.Context(), "bras", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left++; len(b.Data) > 30 {
+			t.Errorf("%d bytes are left at %d", len(b.Data), b.Place)
+		}
+	}
+	if left != 1 {
+		t.Errorf("%d batches are left, want the purge", left)
+	}
+}

@@ -221,7 +221,7 @@ func (db *DB) DropLineNames(ctx context.Context, keys []string) error {
 		args[i] = k
 	}
 	err := db.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, db.dialect.sql(`DELETE FROM line_names WHERE made_by NOT IN (`+marks(len(keys))+`)`), args...)
+		_, err := tx.ExecContext(ctx, db.dialect.sql(`DELETE FROM line_names WHERE made_by IN (`+marks(len(keys))+`)`), args...)
 		return err
 	})
 	if err != nil {

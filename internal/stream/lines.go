@@ -155,3 +155,27 @@ func (s *Stream) DropLines(ctx context.Context, source string, before time.Time)
 	}
 	return nil
 }
+
+// DeleteLines deletes batches of a source, and writes over them. Those that there are not are no error.
+func (s *Stream) DeleteLines(ctx context.Context, source string, places []uint64) error {
+	for _, place := range places {
+		m, err := s.lines.GetMsg(ctx, place)
+		if err == nil && m.Subject != s.lineSubject(source) {
+			return fmt.Errorf("delete lines of %s: batch %d is of another source", source, place)
+		}
+		if err == nil {
+			err = s.lines.SecureDeleteMsg(ctx, place)
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !gone(err) {
+			return fmt.Errorf("delete lines of %s: %w", source, explain(err))
+		}
+	}
+	return nil
+}
+
+// gone reports whether a message could not be deleted as there is none: another worker deletes the same.
+func gone(err error) bool {
+	const noMessage = 10037
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == noMessage
+}

@@ -91,7 +91,38 @@ func lines(t *testing.T, s *stream.Stream) {
 	if err != nil || place <= places[19] {
 		t.Errorf("place %d after %d, %v", place, places[19], err)
 	}
+	linesDeleted(t, s)
 	linesAtOnce(t, s)
+}
+
+// linesDeleted: single batches go, whoever deletes them first, and the order of the others stays.
+func linesDeleted(t *testing.T, s *stream.Stream) {
+	var places []uint64
+	last := uint64(0)
+	for i := range 6 {
+		var err error
+		if last, err = s.AppendLines(t.Context(), "old", last, []byte(fmt.Sprint("old", i))); err != nil {
+			t.Fatal(err)
+		}
+		places = append(places, last)
+	}
+	for range 2 {
+		if err := s.DeleteLines(t.Context(), "old", []uint64{places[0], places[2], places[3]}); err != nil {
+			t.Error(err)
+		}
+		if got, said := linesAfter(t, s, "old", 0); !slices.Equal(said, []string{"old1", "old4", "old5"}) || !slices.Equal(got, []uint64{places[1], places[4], places[5]}) {
+			t.Errorf("%v %v", got, said)
+		}
+	}
+	if _, said := linesAfter(t, s, "old", places[1]); !slices.Equal(said, []string{"old4", "old5"}) {
+		t.Errorf("%v", said)
+	}
+	if err := s.DeleteLines(t.Context(), "radius", places[1:2]); err == nil {
+		t.Error("the batch of another source is deleted")
+	}
+	if _, err := s.AppendLines(t.Context(), "old", places[5], []byte("old6")); err != nil {
+		t.Error(err)
+	}
 }
 
 // linesAtOnce: of several writers, each of which reads what it does not know of and tries again, all know the same in the

@@ -1,11 +1,13 @@
 package archive_test
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,27 +23,29 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	batches map[string][]archive.Batch
+	last    map[string]uint64 // place, also of what is deleted
 }
 
 func (m *memory) Append(_ context.Context, source string, after uint64, batch []byte) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.batches == nil {
-		m.batches = map[string][]archive.Batch{}
+		m.batches, m.last = map[string][]archive.Batch{}, map[string]uint64{}
 	}
-	if after < uint64(len(m.batches[source])) {
+	if after < m.last[source] {
 		return 0, archive.ErrBehind
 	}
-	place := uint64(len(m.batches[source]) + 1)
-	m.batches[source] = append(m.batches[source], archive.Batch{Place: place, Data: batch})
-	return place, nil
+	m.last[source]++
+	m.batches[source] = append(m.batches[source], archive.Batch{Place: m.last[source], Data: batch})
+	return m.last[source], nil
 }
 
 func (m *memory) After(_ context.Context, source string, place uint64) iter.Seq2[archive.Batch, error] {
 	return func(yield func(archive.Batch, error) bool) {
 		m.mu.Lock()
 		all := m.batches[source]
-		all = all[min(int(place), len(all)):len(all):len(all)]
+		at, _ := slices.BinarySearchFunc(all, place+1, func(b archive.Batch, to uint64) int { return cmp.Compare(b.Place, to) })
+		all = slices.Clone(all[at:])
 		m.mu.Unlock()
 		for _, b := range all {
 			if !yield(b, nil) {
@@ -49,6 +53,13 @@ func (m *memory) After(_ context.Context, source string, place uint64) iter.Seq2
 			}
 		}
 	}
+}
+
+func (m *memory) Delete(_ context.Context, source string, places []uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.batches[source] = slices.DeleteFunc(m.batches[source], func(b archive.Batch) bool { return slices.Contains(places, b.Place) })
+	return nil
 }
 
 var sources = [4]string{"radius", "leases", "nat", "table"}
@@ -254,7 +265,7 @@ func TestPurge(t *testing.T) {
 		}
 	}
 	for _, s := range n.sources[:3] {
-		if _, err := s.Purge(cut.Add(5 * time.Hour)); err != nil {
+		if _, err := s.Purge(t.Context(), cut.Add(5*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}

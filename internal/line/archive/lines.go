@@ -29,6 +29,7 @@ type Pseudonym [16]byte
 type Keys struct {
 	ID              string
 	Pseudonym, Seal [32]byte
+	Ended           bool // the secrets are gone: what is sealed under them stays so
 }
 
 // Table keeps lines for good, for all workers of a node. A line's number and handle never change. While keys overlap a
@@ -52,7 +53,7 @@ type Table interface {
 	// RekeyLines replaces the sealed names of lines, and enters their pseudonyms under the new key.
 	RekeyLines(ctx context.Context, lines []Rekeyed) error
 
-	// DropLineNames deletes the pseudonyms of all keys but these.
+	// DropLineNames deletes the pseudonyms of keys.
 	DropLineNames(ctx context.Context, keys []string) error
 
 	// ForgetLines deletes the names and pseudonyms of lines that were seen on no day from this one on, and says how many
@@ -123,12 +124,22 @@ const (
 	readAt    = 5000 // lines
 )
 
-// OpenLines reads the table. The first of keys is in use, the others are those that it replaced, as long as they overlap:
-// what is sealed under them is sealed anew, and every line gets its pseudonym under the key in use.
+// ErrKeys says that the database has lines of a key that this node never had: without it, each of them would be another.
+var ErrKeys = errors.New("the lines in the database are sealed with a key that keys/ does not have: " +
+	"put back keys/line.pem from your backup (another worker's data directory has the same one)")
+
+// OpenLines reads the table. The first of keys is in use, the others are those that it replaced. As long as they overlap,
+// what is sealed under them is sealed anew, and every line gets its pseudonym under the key in use; the pseudonyms of
+// those that have ended are deleted. Where a line is sealed under none of keys nothing is changed, and the error is
+// ErrKeys.
 func OpenLines(ctx context.Context, table Table, now func() time.Time, keys ...Keys) (*Lines, error) {
 	l := &Lines{table: table, now: now, names: map[string]lately{}}
-	ids := make([]string, len(keys))
+	var ended []string
 	for i := range keys {
+		if keys[i].Ended {
+			ended = append(ended, keys[i].ID)
+			continue
+		}
 		block, err := aes.NewCipher(keys[i].Seal[:])
 		if err != nil {
 			return nil, fmt.Errorf("open the lines: %w", err)
@@ -137,15 +148,19 @@ func OpenLines(ctx context.Context, table Table, now func() time.Time, keys ...K
 		if err != nil {
 			return nil, fmt.Errorf("open the lines: %w", err)
 		}
-		l.keys, ids[i] = append(l.keys, pair{keys[i], seal}), keys[i].ID
+		l.keys = append(l.keys, pair{keys[i], seal})
 	}
-	if len(keys) == 0 {
+	if len(keys) == 0 || keys[0].Ended {
 		return nil, errors.New("open the lines: there is no key")
 	}
-	if err := l.read(ctx); err != nil {
+	known := func(id string) bool { return slices.ContainsFunc(keys, func(k Keys) bool { return k.ID == id }) }
+	if err := l.read(ctx, known); err != nil {
 		return nil, fmt.Errorf("open the lines: %w", err)
 	}
-	if err := table.DropLineNames(ctx, ids); err != nil {
+	if len(ended) == 0 {
+		return l, nil
+	}
+	if err := table.DropLineNames(ctx, ended); err != nil {
 		return nil, fmt.Errorf("open the lines: %w", err)
 	}
 	return l, nil
@@ -158,34 +173,62 @@ func (l *Lines) learn(e Entered) {
 	l.handles[e.ID] = e.Handle
 }
 
-// read reads the table, and puts under the key in use what is under one that it replaced.
-func (l *Lines) read(ctx context.Context) error {
+// read reads the table, and puts under the key in use what is under one that it replaced, once it has seen that all of
+// the keys are known.
+func (l *Lines) read(ctx context.Context, known func(key string) bool) error {
+	behind := false // something is under a key that was replaced
+	err := l.each(ctx, func(part []Sealed) error {
+		for i := range part {
+			s := &part[i]
+			l.learn(s.Entered)
+			if len(s.Name) == 0 || s.Key == l.keys[0].ID {
+				continue
+			}
+			if !known(s.Key) {
+				return ErrKeys
+			}
+			behind = true
+		}
+		return nil
+	})
+	if err != nil || !behind {
+		return err
+	}
+	return l.each(ctx, func(part []Sealed) error { return l.rekey(ctx, part) })
+}
+
+// each hands all lines to do, in parts.
+func (l *Lines) each(ctx context.Context, do func([]Sealed) error) error {
 	for after := line.ID(0); ; {
 		part, err := l.table.SealedLines(ctx, after, readAt)
 		if err != nil || len(part) == 0 {
 			return err
 		}
-		var again []Rekeyed
-		for i := range part {
-			s := &part[i]
-			after = s.ID
-			l.learn(s.Entered)
-			if len(s.Name) == 0 || s.Key == l.keys[0].ID {
-				continue
-			}
-			name, err := l.open(s)
-			if err != nil {
-				continue // its key has ended: nobody can say any more whose it is
-			}
-			again = append(again, Rekeyed{s.ID, l.sealed(name, s.Handle), Keyed{l.keys[0].pseudonym(name), l.keys[0].ID}})
-		}
-		if len(again) == 0 {
-			continue
-		}
-		if err := l.table.RekeyLines(ctx, again); err != nil {
+		if err := do(part); err != nil {
 			return err
 		}
+		after = part[len(part)-1].ID
 	}
+}
+
+// rekey puts lines under the key in use.
+func (l *Lines) rekey(ctx context.Context, part []Sealed) error {
+	var again []Rekeyed
+	for i := range part {
+		s := &part[i]
+		if len(s.Name) == 0 || s.Key == l.keys[0].ID {
+			continue
+		}
+		name, err := l.open(s)
+		if err != nil {
+			continue // its key has ended: nobody can say any more whose it is
+		}
+		again = append(again, Rekeyed{s.ID, l.sealed(name, s.Handle), Keyed{l.keys[0].pseudonym(name), l.keys[0].ID}})
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return l.table.RekeyLines(ctx, again)
 }
 
 func (k *pair) pseudonym(name string) Pseudonym {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"tocsin/internal/line"
 	"tocsin/internal/line/archive"
 	"tocsin/internal/line/linetest"
@@ -92,7 +94,7 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	openLines(t, table, keys(2), keys(1)) // a restart within the overlap takes over what workers with the old key entered
-	after := openLines(t, table, keys(2))
+	after := openLines(t, table, keys(2), ended(1))
 	if got := numbers(after, "ann", "bob", "cay", "dan"); !slices.Equal(got, slices.Concat(before, cay, dan)) {
 		t.Errorf("when the old key has ended: %v", got)
 	}
@@ -101,8 +103,65 @@ func TestRotation(t *testing.T) {
 			t.Errorf("%d: %q, %v", id, name, err)
 		}
 	}
-	if _, err := openLines(t, table, keys(3)).Name(t.Context(), before[0]); err == nil {
-		t.Error("a key that never overlapped opens a name")
+}
+
+// ended is a key of which only the id is left.
+func ended(n byte) archive.Keys { return archive.Keys{ID: keys(n).ID, Ended: true} }
+
+// TestEnded: a key that has ended is known. What is still sealed under it stays so, and its pseudonyms are deleted.
+func TestEnded(t *testing.T) {
+	table := &linetest.Table{}
+	was, err := openLines(t, table, keys(1)).Numbers(t.Context(), []string{"ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := openLines(t, table, keys(2), ended(1))
+	if _, err := l.Name(t.Context(), was[0]); err == nil {
+		t.Error("a name is open without its key")
+	}
+	now, err := l.Numbers(t.Context(), []string{"ann"})
+	if err != nil || now[0] == was[0] {
+		t.Errorf("line %v, was %v: %v", now, was, err)
+	}
+	if _, err := archive.OpenLines(t.Context(), table, time.Now, ended(2), keys(1)); err == nil {
+		t.Error("a key that has ended is in use")
+	}
+}
+
+// TestOtherKey: who does not have the key of each line is refused before anything is changed, also while another worker has
+// put only some under it.
+func TestOtherKey(t *testing.T) {
+	table := &linetest.Table{}
+	right := []archive.Keys{keys(2), keys(1)}
+	l := openLines(t, table, keys(1))
+	names := []string{"ann", "bob"}
+	want, err := l.Numbers(t.Context(), names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = openLines(t, table, right...)
+	if _, err := l.Numbers(t.Context(), append(names, "cay")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := table.SealedLines(t.Context(), 0, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, wrong := range map[string][]archive.Keys{
+		"another":                      {keys(3)},
+		"another, that replaced one":   {keys(3), keys(1)},
+		"another, that replaced ended": {keys(3), ended(1)},
+		"the one before":               {keys(1)},
+	} {
+		if _, err := archive.OpenLines(t.Context(), table, time.Now, wrong...); !errors.Is(err, archive.ErrKeys) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if after, err := table.SealedLines(t.Context(), 0, 10); err != nil || !cmp.Equal(after, before) {
+			t.Errorf("%s: the table was changed: %v, %v", what, after, err)
+		}
+	}
+	if got, err := openLines(t, table, right...).Numbers(t.Context(), names); err != nil || !slices.Equal(got, want) {
+		t.Errorf("with the right keys again: %v, %v; want %v", got, err, want)
 	}
 }
 

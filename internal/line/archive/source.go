@@ -27,6 +27,8 @@ type Log interface {
 	Append(ctx context.Context, source string, after uint64, batch []byte) (place uint64, err error)
 	// After yields the batches of a source behind a place, in order.
 	After(ctx context.Context, source string, place uint64) iter.Seq2[Batch, error]
+	// Delete deletes batches of a source, none of which is its last. Those that there are not are no error.
+	Delete(ctx context.Context, source string, places []uint64) error
 }
 
 // ErrBehind says that another worker has told of a source meanwhile.
@@ -59,15 +61,16 @@ type Source struct {
 
 	telling sync.Mutex // held from entering a batch in the log, or reading one, until it is taken: both have the same order
 
-	mu      sync.RWMutex // guards what follows
-	tracker *line.Tracker
-	ended   buffer
-	files   []*file
-	state   state
-	known   known // but for its Tracker
-	kept    int64 // rows at the last snapshot
-	dirty   bool
-	apart   bool // the log cannot be read: other workers may have told what is not known here
+	mu       sync.RWMutex // guards what follows
+	tracker  *line.Tracker
+	ended    buffer
+	files    []*file
+	state    state
+	known    known // but for its Tracker
+	kept     int64 // rows at the last snapshot
+	dirty    bool
+	apart    bool // the log cannot be read: other workers may have told what is not known here
+	building bool // what was known is forgotten, and is being read again
 }
 
 // file is a segment file.
@@ -92,6 +95,13 @@ type known struct {
 	Gaps    []line.Span
 	Behind  map[int64]int64 // by hour: the least seconds from a record's time to its receipt
 	Tracker line.Snapshot
+
+	Batches int64  // how many were entered, ever, whether they are deleted or not
+	Purge   uint64 // place of the last purge
+	Late    bool   // behind it, something of deleted days was told
+	Unclean bool   // before it, batches of deleted days may lie in the log
+	Skip    int64  // what is of days before this one is not taken of batches before SkipTo
+	SkipTo  uint64
 }
 
 // OpenSource opens the files of a source below dir and reads on in the log where they end. A file that is damaged is
@@ -127,15 +137,56 @@ func (s *Source) CatchUp(ctx context.Context) error {
 	return err
 }
 
-// readOn takes what lies in the log behind what is known, in its order. Whoever calls it is telling.
+// readOn takes what lies in the log behind what is known, in its order. Whoever calls it is telling. Where something of
+// that was deleted before it was read here, what is known may be wrong: a session may go on whose end is gone. Then all is
+// built anew.
 func (s *Source) readOn(ctx context.Context) error {
+	err := s.read(ctx)
+	if errors.Is(err, errMissed) {
+		s.mu.Lock()
+		s.building = true
+		err = s.anew()
+		s.mu.Unlock()
+		if err == nil {
+			err = s.read(ctx)
+		}
+	}
+	if err == nil && s.building {
+		s.mu.Lock()
+		s.building = false
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// errMissed says that batches were deleted before they were read here.
+var errMissed = errors.New("batches of the log were deleted before they were read")
+
+func (s *Source) read(ctx context.Context) error {
+	if s.known.Place == 0 {
+		if err := s.beforeRead(ctx); err != nil {
+			return fmt.Errorf("read the log of %s: %w", s.name, err)
+		}
+	}
 	for b, err := range s.log.After(ctx, s.name, s.known.Place) {
 		if err != nil {
 			return fmt.Errorf("read the log of %s: %w", s.name, err)
 		}
+		if p, ok := decodePurge(b.Data); ok {
+			if b.Place > s.known.SkipTo && p.batches != s.known.Batches {
+				return errMissed
+			}
+			if _, err := s.takePurge(b.Place, p); err != nil {
+				return err
+			}
+			continue
+		}
 		records, err := decode(b.Data)
 		if err != nil {
 			return fmt.Errorf("read the log of %s: %w", s.name, err)
+		}
+		if b.Place < s.known.SkipTo {
+			records = slices.DeleteFunc(records, func(r numbered) bool { return r.At.Latest < s.known.Skip })
 		}
 		if err := s.take(b.Place, records); err != nil {
 			return err
@@ -257,20 +308,29 @@ func (s *Source) enter(ctx context.Context, batch []numbered) error {
 	}
 	s.telling.Lock()
 	defer s.telling.Unlock()
+	place, err := s.append(ctx, func() []byte { return data })
+	if err != nil {
+		return err
+	}
+	return s.take(place, batch)
+}
+
+// append makes a batch durable behind all others, and these known. Whoever calls it is telling.
+func (s *Source) append(ctx context.Context, data func() []byte) (uint64, error) {
 	for {
-		place, err := s.log.Append(ctx, s.name, s.known.Place, data)
+		place, err := s.log.Append(ctx, s.name, s.known.Place, data())
 		if err == nil {
-			return s.take(place, batch)
+			return place, nil
 		}
 		if was := s.known.Place; errors.Is(err, ErrBehind) { // take theirs first, as they do
 			if bad := s.readOn(ctx); bad != nil {
-				return bad
+				return 0, bad
 			}
 			if s.known.Place != was {
 				continue
 			}
 		}
-		return fmt.Errorf("keep what %s said: %w", s.name, err)
+		return 0, fmt.Errorf("keep what %s said: %w", s.name, err)
 	}
 }
 
@@ -285,8 +345,10 @@ func (s *Source) take(place uint64, records []numbered) error {
 		if r.received != 0 {
 			s.clock(r.At.Latest, r.received)
 		}
+		s.known.Late = s.known.Late || r.At.Latest < s.state.Deleted
 	}
 	s.known.Place, s.dirty = place, true
+	s.known.Batches++
 	s.known.Rows += int64(len(records))
 	full := len(s.ended.sessions) >= flushAt
 	s.mu.Unlock()
@@ -369,7 +431,7 @@ func (s *Source) Each(_ context.Context, a line.Address, port uint16, proto stri
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := line.Knowledge{Deleted: q.From < s.state.Deleted, Ahead: !s.rules.Standing && q.To > s.tracker.Mark()}
-	k.Silent = s.apart && s.rules.Standing // what it says holds until it is read again, which another worker may have done
+	k.Silent = s.building || s.apart && s.rules.Standing // what it says holds until it is read again, which another worker may have done
 	for _, g := range s.known.Gaps {
 		if g.Meets(q) {
 			k.Gap = true
@@ -393,6 +455,10 @@ func (s *Source) Each(_ context.Context, a line.Address, port uint16, proto stri
 func (s *Source) Flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.flush()
+}
+
+func (s *Source) flush() error {
 	if !s.dirty {
 		return nil
 	}
@@ -484,35 +550,6 @@ func (s *Source) keep(st state, files, old []*file) error {
 		err = errors.Join(err, f.Close(), os.Remove(filepath.Join(s.dir, f.name)))
 	}
 	return err
-}
-
-// Purge deletes what is known of the days before a moment. What began before it and went on is kept, but not told of
-// those days.
-func (s *Source) Purge(before time.Time) (deleted int, err error) {
-	day := before.Unix() - before.Unix()%segment.Day
-	s.mu.Lock()
-	s.tracker.Settle(day) // also of a source that has said nothing since
-	s.dirty = true
-	s.mu.Unlock()
-	if err := s.Flush(); err != nil {
-		return 0, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st := s.state
-	st.Deleted = max(st.Deleted, day)
-	var kept, old []*file
-	for _, f := range s.files {
-		if f.span.To <= day {
-			old = append(old, f)
-			deleted += f.Len()
-		} else {
-			kept = append(kept, f)
-		}
-	}
-	s.known.Gaps = slices.DeleteFunc(s.known.Gaps, func(g line.Span) bool { return g.To <= day })
-	maps.DeleteFunc(s.known.Behind, func(hour, _ int64) bool { return (hour+1)*3600 <= day })
-	return deleted, errors.Join(s.keep(st, kept, old), s.snapshot())
 }
 
 // Close writes what is in memory and closes the files.

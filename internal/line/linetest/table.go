@@ -94,7 +94,7 @@ func (t *Table) RekeyLines(_ context.Context, lines []archive.Rekeyed) error {
 func (t *Table) DropLineNames(_ context.Context, keys []string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	maps.DeleteFunc(t.names, func(k archive.Keyed, _ line.ID) bool { return !slices.Contains(keys, k.Key) })
+	maps.DeleteFunc(t.names, func(k archive.Keyed, _ line.ID) bool { return slices.Contains(keys, k.Key) })
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"tocsin/internal/line"
+	"tocsin/internal/line/archive"
 	"tocsin/internal/report"
 )
 
@@ -37,11 +40,15 @@ type place struct {
 	Size   int64
 	MTime  int64 // nanoseconds of Unix time
 	Read   int64 // when it was read last, in seconds of Unix time, where it is read whole
+
+	// Head stands for how the file begins, which tells it from another that has its inode now. What stands in it is
+	// personal, so it is a MAC under a key of the room, of so many bytes. Nil: not known.
 	Head   []byte
+	HeadOf int
 }
 
 const (
-	headBytes  = 256      // tell a file from another that has its inode now
+	headBytes  = 256      // of the beginning of a file
 	tailWindow = 64 << 10 // in which the end of the last whole thing is looked for
 	tellBatch  = 4000     // records
 	maxFaults  = 10       // that are logged of a file in one reading
@@ -52,7 +59,8 @@ type files struct {
 	source   *source
 	patterns []string
 	how      reader
-	path     string // of the places, on the disk
+	keys     []archive.Keys // the one in use first
+	path     string         // of the places, on the disk
 	places   []place
 }
 
@@ -131,8 +139,8 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 	}
 	head := make([]byte, headBytes)
 	n, _ := in.ReadAt(head, 0)
-	is := place{Inode: inode(info), Size: info.Size(), MTime: info.ModTime().UnixNano(), Head: head[:n]}
-	was := f.was(&is)
+	is := place{Inode: inode(info), Size: info.Size(), MTime: info.ModTime().UnixNano(), Head: headOf(&f.keys[0], head[:n]), HeadOf: n}
+	was := f.was(&is, head[:n])
 	is.Offset, is.Read = was.Offset, was.Read
 	same := was.Size == is.Size && was.MTime == is.MTime
 	if same && (f.how.end != "" || was.Read/86400 == now.Unix()/86400) {
@@ -188,11 +196,24 @@ func standing(records iter.Seq2[line.Record, error], last int64) iter.Seq2[line.
 	}
 }
 
+// headOf stands for the beginning of a file.
+func headOf(k *archive.Keys, head []byte) []byte {
+	h := hmac.New(sha256.New, k.Pseudonym[:])
+	h.Write([]byte("beginning of a file\x00")) // no pseudonym of a name
+	h.Write(head)
+	return h.Sum(nil)
+}
+
 // was is how far the file was read before; zero where it is new, or another by now.
-func (f *files) was(is *place) place {
+func (f *files) was(is *place, head []byte) place {
 	for _, p := range f.places {
-		if p.Inode == is.Inode && p.Offset <= is.Size && bytes.HasPrefix(is.Head, p.Head) {
-			return p
+		if p.Inode != is.Inode || p.Offset > is.Size || p.HeadOf > len(head) {
+			continue
+		}
+		for i := range f.keys {
+			if hmac.Equal(p.Head, headOf(&f.keys[i], head[:p.HeadOf])) {
+				return p
+			}
 		}
 	}
 	return place{}

@@ -187,7 +187,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 	if len(patterns) == 0 {
 		return nil
 	}
-	f := &files{source: s, patterns: patterns, how: how, path: filepath.Join(l.needs.Dir, name, "read")}
+	f := &files{source: s, patterns: patterns, how: how, keys: l.needs.Keys, path: filepath.Join(l.needs.Dir, name, "read")}
 	l.files = append(l.files, f)
 	return f.load()
 }
@@ -254,11 +254,18 @@ func (l *Lines) Run(ctx context.Context) error {
 
 const followEvery = time.Second // what other workers were told is known here so late
 
-// follow takes what other workers of the node have told.
+// follow takes what other workers of the node have told. Where one has purged a source, what it held before is known to
+// the database.
 func (l *Lines) follow(ctx context.Context) error {
 	var errs []error
+	purged := false
 	for _, s := range l.sources {
+		was := s.archive.Deleted()
 		errs = append(errs, s.archive.CatchUp(ctx))
+		purged = purged || s.archive.Deleted() != was
+	}
+	if purged {
+		errs = append(errs, l.loadHolds(ctx))
 	}
 	return errors.Join(errs...)
 }
@@ -377,12 +384,13 @@ func (l *Lines) Purge(ctx context.Context, before time.Time, names ...string) ([
 		} else if len(names) > 0 && !slices.Contains(names, s.name) {
 			continue
 		}
-		n, err := s.archive.Purge(end)
-		if err != nil {
-			return out, fmt.Errorf("source %s: %w", s.name, err)
-		}
+		// First what came in before, as what the purge says has to outlast that.
 		if err := l.needs.Log.Drop(ctx, s.name, end); err != nil {
 			return out, err
+		}
+		n, err := s.archive.Purge(ctx, end)
+		if err != nil {
+			return out, fmt.Errorf("source %s: %w", s.name, err)
 		}
 		if n > 0 {
 			out = append(out, Purged{s.name, end.UTC().Format(time.DateOnly), n})

@@ -59,6 +59,13 @@ func (m *memory) After(_ context.Context, source string, place uint64) iter.Seq2
 	}
 }
 
+func (m *memory) Delete(_ context.Context, source string, places []uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.batches[source] = slices.DeleteFunc(m.batches[source], func(b archive.Batch) bool { return slices.Contains(places, b.Place) })
+	return nil
+}
+
 func (m *memory) Drop(_ context.Context, source string, before time.Time) error {
 	m.dropped[source] = before
 	return nil
@@ -313,6 +320,42 @@ func TestPurge(t *testing.T) {
 	}
 	if got, err := n.lines.Purge(t.Context(), n.now, "cgn"); err != nil || len(got) != 1 {
 		t.Errorf("by hand: %v, %v", got, err)
+	}
+}
+
+// TestPurgeRebuilt: an old file that is imported, purged, and lost with all of lines/ stays purged, and is nowhere.
+func TestPurgeRebuilt(t *testing.T) {
+	cfg := sources.Defaults()
+	cfg.Detail = []sources.Detail{{Name: "bras", Files: []string{filepath.Join(t.TempDir(), "detail*")}}}
+	n := newNode(t, cfg)
+	old := ten.AddDate(0, 0, -20)
+	if _, err := n.lines.Import(t.Context(), "bras", strings.NewReader(request("Start", "1", "ann", "198.51.100.7", old)+request("Stop", "1", "ann", "198.51.100.7", old.Add(time.Hour))), ten); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.lines.Import(t.Context(), "bras", strings.NewReader(request("Start", "2", "bob", "198.51.100.7", ten)+request("Stop", "2", "bob", "198.51.100.7", ten.Add(time.Hour))), ten); err != nil {
+		t.Fatal(err)
+	}
+	n.handle("198.51.100.7", 0, "2026-02-11T10:30:00Z")
+	bob := n.handle("198.51.100.7", 0, "2026-03-03T10:30:00Z")
+	if _, err := n.lines.Purge(t.Context(), ten.AddDate(0, 0, -2)); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(n.log.batches["bras"]); got != 2 {
+		t.Errorf("the log has %d batches, want that of bob and the purge", got)
+	}
+	for range 2 {
+		if err := errors.Join(n.lines.Close(), os.RemoveAll(n.dir)); err != nil {
+			t.Fatal(err)
+		}
+		n.open()
+		n.not("198.51.100.7", 0, "2026-02-11T10:30:00Z", report.LineOutsideRetention, "deleted")
+		if got := n.handle("198.51.100.7", 0, "2026-03-03T10:30:00Z"); got != bob {
+			t.Error("what was not purged is another's")
+		}
+		days, err := filepath.Glob(filepath.Join(n.dir, "bras", "2026-02-*"))
+		if err != nil || len(days) != 0 {
+			t.Errorf("%v are there again, %v", days, err)
+		}
 	}
 }
 

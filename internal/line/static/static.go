@@ -172,10 +172,9 @@ func (t *Table) row(cells []string, at map[string]int, now time.Time) (line.Reco
 	r := line.Record{
 		Action: line.Alive, NAS: t.Name, Range: line.Whole(prefix), Held: line.Held{Line: strings.Clone(cell("line"))}, At: line.At(now),
 	}
-	r.Session = prefix.String() + "=" + r.Held.Line // a table may give an address to one after the other
-	if len(r.Session) > 255 {
-		r.Session = r.Session[:255]
-	}
+	// A table may give an address to one after the other: these are sessions of one id, told apart by who holds them. The
+	// name does not belong into the id, which is kept as it is.
+	r.Session = prefix.String()
 	if r.Held.Line == "" {
 		return r, errors.New("line is empty")
 	}

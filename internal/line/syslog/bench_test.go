@@ -57,6 +57,8 @@ func (n *nowhere) Append(context.Context, string, uint64, []byte) (uint64, error
 	return n.n, nil
 }
 
+func (*nowhere) Delete(context.Context, string, []uint64) error { return nil }
+
 func (*nowhere) After(context.Context, string, uint64) iter.Seq2[archive.Batch, error] {
 	return func(func(archive.Batch, error) bool) {}
 }

@@ -142,7 +142,9 @@ func lineKeys(t *testing.T, db *store.DB) {
 		return k
 	}
 	want := ask(open(keysOf(1)))
-	for _, keys := range [][]archive.Keys{{keysOf(2), keysOf(1)}, {keysOf(2)}, {keysOf(3), keysOf(2)}, {keysOf(3)}} {
+	for _, keys := range [][]archive.Keys{
+		{keysOf(2), keysOf(1)}, {keysOf(2), ended(1)}, {keysOf(3), keysOf(2), ended(1)}, {keysOf(3), ended(2), ended(1)},
+	} {
 		if d := gocmp.Diff(want, ask(open(keys...))); d != "" {
 			t.Error(d)
 		}
@@ -150,4 +152,21 @@ func lineKeys(t *testing.T, db *store.DB) {
 	if old, err := db.SealedLines(t.Context(), 0, 10); err != nil || len(old) != 3 || old[0].Key != "key3" {
 		t.Errorf("%v, %v", old, err)
 	}
+	// Whoever does not have the key is refused, and the lines stay as they are.
+	for _, keys := range [][]archive.Keys{{keysOf(4)}, {keysOf(2)}, {keysOf(4), ended(2), ended(1)}} {
+		if _, err := archive.OpenLines(t.Context(), db, func() time.Time { return Start }, keys...); !errors.Is(err, archive.ErrKeys) {
+			t.Errorf("opened with %s: %v", keys[0].ID, err)
+		}
+		if d := gocmp.Diff(want, ask(open(keysOf(3), ended(2), ended(1)))); d != "" {
+			t.Error(d)
+		}
+	}
+	// One that has ended is known: its pseudonyms go, and the names are other lines from then on.
+	l := open(keysOf(4), ended(3))
+	if got, err := l.Numbers(t.Context(), names); err != nil || slices.Equal(got, want.IDs) {
+		t.Errorf("lines %v, %v", got, err)
+	}
 }
+
+// ended is a key of which only the id is left.
+func ended(n byte) archive.Keys { return archive.Keys{ID: keysOf(n).ID, Ended: true} }
