@@ -330,6 +330,9 @@ func (a *API) purgeLines(ctx context.Context, in *struct {
 		if before, err = time.Parse(time.DateOnly, in.Body.Before); err != nil {
 			return nil, a.problem(ctx, &report.FieldError{Field: "before", Rule: "no day: write 2026-01-01"})
 		}
+		if before.After(time.Now()) {
+			return nil, a.problem(ctx, &report.FieldError{Field: "before", Rule: "that day has not come: what is to come cannot be deleted"})
+		}
 	}
 	gone, err := a.rooms.Lines.Purge(ctx, who(ctx), before, in.Body.Sources...)
 	if err != nil {

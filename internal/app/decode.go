@@ -265,6 +265,12 @@ func setScalar(v reflect.Value, text string) error {
 			return fmt.Errorf("%q is no whole number", text)
 		}
 		v.SetInt(i)
+	case reflect.Uint16:
+		i, err := strconv.ParseUint(text, 0, 16)
+		if err != nil {
+			return fmt.Errorf("%q is no whole number from 0 to 65535", text)
+		}
+		v.SetUint(i)
 	default:
 		return fmt.Errorf("this key cannot be read, which is a fault of Tocsin's: its type is %s", v.Type())
 	}

@@ -18,7 +18,7 @@ const (
 	Stop                      // ends to hold it; without a Range every range of the session
 	Reset                     // every session of the NAS has ended: it was started again, or goes down
 	Swept                     // a table was read whole: sessions of the NAS that it did not say to be Alive have ended
-	Missing                   // records of the NAS, or of all where NAS is "", may be missing from Since to At
+	Missing                   // records of the NAS, or of all where NAS is "", may be missing from Since to At; of a Range's addresses, where it has one
 )
 
 // Moment is when something happened, by the source's own clock, in seconds of Unix time: at Earliest or later, and

@@ -25,12 +25,12 @@ type EntryState struct {
 	Inside       netip.Addr
 	InsideRealm  string
 
-	From                          Span
-	Began, Over, Stopped, Current bool // Current: the last that was heard of to hold its range
-	Seen, Doubt                   int64
-	Until                         Moment
-	To                            Span
-	EndedAt                       int64
+	From                                Span
+	Began, Over, Stopped, Gone, Current bool // Current: the last that was heard of to hold its range
+	Seen, Doubt                         int64
+	Until                               Moment
+	To                                  Span
+	EndedAt                             int64
 }
 
 // Snapshot returns what the tracker knows. Load makes a tracker of it that goes on as this one would.
@@ -41,7 +41,7 @@ func (t *Tracker) Snapshot() Snapshot {
 		s.Entries = append(s.Entries, EntryState{
 			NAS: e.name.nas, Session: e.name.session, Prefix: rng.Prefix, Realm: rng.Realm, Proto: rng.Proto, Lo: rng.Lo, Hi: rng.Hi,
 			Line: e.holder.Line, Inside: e.holder.Inside.Addr, InsideRealm: e.holder.Inside.Realm,
-			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Current: e.held.now == e,
+			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Gone: e.gone, Current: e.held.now == e,
 			Seen: e.seen, Doubt: e.doubt, Until: e.until, To: e.to, EndedAt: e.endedAt,
 		})
 	}
@@ -69,7 +69,7 @@ func (t *Tracker) Load(s *Snapshot) {
 		rng := Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}
 		e := &entry{
 			name: name{x.NAS, x.Session}, held: t.hand(rng), device: d,
-			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped,
+			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped, gone: x.Gone,
 			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
 		}
 		t.enter(e)

@@ -67,6 +67,7 @@ type entry struct {
 	until   Moment
 	over    bool
 	stopped bool // over, and the source said when; else it was found out by what came later
+	gone    bool // over, as its device said that all its sessions are: what is heard of it later contradicts that
 	to      Span // it ended within these seconds, where over
 	endedAt int64
 }
@@ -123,7 +124,7 @@ func (t *Tracker) Take(r *Record, holder Holder) {
 	case Swept:
 		t.swept(d, r.At)
 	case Missing:
-		t.Gap(r.NAS, Span{r.Since.Earliest, r.At.Latest + 1})
+		t.Gap(r.NAS, r.Range.Prefix, Span{r.Since.Earliest, r.At.Latest + 1})
 		return // it says nothing of how far the log reaches
 	}
 	d.mark = max(d.mark, r.At.Earliest)
@@ -183,7 +184,9 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 	}
 	e.lives(r)
 	if e.over && !e.stopped { // it was thought to have ended
-		e.to.From = max(e.to.From, r.At.Earliest)
+		if !e.gone {
+			e.to.From = max(e.to.From, r.At.Earliest)
+		}
 		e.to.To = max(e.to.To, r.At.Latest+1)
 		t.contradict(e, r.At)
 	}
@@ -202,6 +205,9 @@ func (e *entry) lives(r *Record) {
 		e.until = r.Until
 	}
 }
+
+// lasted is by how many seconds the time that a session lasted, as its stop says, may differ from start and stop.
+const lasted = 60
 
 func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if !r.Range.Prefix.IsValid() { // all that the session holds
@@ -228,6 +234,9 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if e.from.From > at.Latest { // it ends before it begins: a clock jumped, and neither is to be relied on
 		e.from = Span{at.Earliest, max(e.from.To, at.Latest+1)}
 	}
+	if late := r.Since.Earliest - e.from.To; e.began && !r.Since.IsZero() && late > lasted { // it did not last so long, by its own word
+		at.Earliest = min(at.Earliest, e.from.From+r.At.Earliest-r.Since.Latest)
+	}
 	if e.name.session != "" {
 		e.doubt = Never
 	}
@@ -235,6 +244,8 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	switch {
 	case e.over && e.stopped && e.to != within(at): // it was said twice, in two ways
 		e.to = Span{min(e.to.From, at.Earliest), max(e.to.To, at.Latest+1)}
+	case e.over && !e.stopped && e.gone: // its device had said that it is over
+		e.stopped, e.to = true, Span{e.to.From, max(e.to.To, at.Latest+1)}
 	case e.over && !e.stopped:
 		e.stopped, e.to = true, within(at)
 	case !e.over:
@@ -263,6 +274,7 @@ func (t *Tracker) reset(d *device, at Moment) {
 				e.seen = max(e.seen, min(d.mark, at.Earliest, e.doubt))
 			}
 			t.end(e, Moment{e.certainTo(), at.Latest}, false)
+			e.gone = true
 		}
 	}
 }
@@ -275,18 +287,21 @@ func (t *Tracker) swept(d *device, at Moment) {
 	}
 }
 
-// Gap says that records of a device may be missing between two moments, or of every device where nas is "".
-func (t *Tracker) Gap(nas string, gap Span) {
-	for name, d := range t.devices {
-		if nas != "" && nas != name {
-			continue
-		}
+// Gap says that records of a device may be missing between two moments, or of every device where nas is "". Where about
+// is valid, they are records of its addresses.
+func (t *Tracker) Gap(nas string, about netip.Prefix, gap Span) {
+	meant := func(e *entry) bool {
+		return (nas == "" || nas == e.name.nas) && (!about.IsValid() || e.held.rng.Prefix.Overlaps(about))
+	}
+	for _, d := range t.devices {
 		for e := range d.open {
-			t.missed(e, gap)
+			if meant(e) {
+				t.missed(e, gap)
+			}
 		}
 	}
 	for _, e := range t.ended {
-		if nas == "" || nas == e.name.nas {
+		if meant(e) {
 			t.missed(e, gap)
 		}
 	}

@@ -339,7 +339,7 @@ func (s *Source) take(place uint64, records []numbered) error {
 	for i := range records {
 		r := &records[i]
 		s.tracker.Take(&r.Record, r.holder)
-		if r.Action == line.Missing {
+		if r.Action == line.Missing && !r.Range.Prefix.IsValid() {
 			s.known.Gaps = with(s.known.Gaps, line.Span{From: r.Since.Earliest, To: r.At.Latest + 1})
 		}
 		if r.received != 0 {

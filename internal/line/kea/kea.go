@@ -111,21 +111,25 @@ func (f *Files) row(cells []string, at map[string]int) (line.Record, error) {
 		return ""
 	}
 	if len(cells) < at["state"]+1 {
-		return line.Record{}, fmt.Errorf("the row has %d columns, too few for a lease", len(cells))
+		r := line.Record{}
+		if prefix, err := leased(cell("address"), cell("lease_type"), cell("prefix_len")); err == nil {
+			r.Range.Prefix = prefix
+		}
+		return r, fmt.Errorf("the row has %d columns, too few for a lease", len(cells))
 	}
 	prefix, err := leased(cell("address"), cell("lease_type"), cell("prefix_len"))
 	if err != nil {
 		return line.Record{}, err
 	}
+	r := line.Record{Range: line.Range{Prefix: prefix, Realm: f.Realm, Hi: math.MaxUint16}, Action: line.Alive}
 	lifetime, err := strconv.ParseUint(cell("valid_lifetime"), 10, 32)
 	if err != nil {
-		return line.Record{}, errors.New("valid_lifetime is no number of seconds")
+		return r, errors.New("valid_lifetime is no number of seconds")
 	}
 	expire, err := strconv.ParseInt(cell("expire"), 10, 64)
 	if err != nil || expire < 0 || expire > 1<<40 {
-		return line.Record{}, errors.New("expire is no time in seconds")
+		return r, errors.New("expire is no time in seconds")
 	}
-	r := line.Record{Range: line.Range{Prefix: prefix, Realm: f.Realm, Hi: math.MaxUint16}, Action: line.Alive}
 	r.Held.Line, err = f.who(cell)
 	began := expire - int64(lifetime)
 	r.At, r.Until = line.Moment{Earliest: began, Latest: began}, line.Moment{Earliest: expire, Latest: expire}

@@ -4,6 +4,7 @@ package nat
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"io"
@@ -47,8 +48,9 @@ func (l *Logs) Read(r io.Reader, written time.Time) iter.Seq2[line.Record, error
 		in := bufio.NewReaderSize(r, maxLine)
 		for row := int64(1); ; row++ {
 			text, err := in.ReadSlice('\n')
+			damaged := bytes.IndexByte(text, 0) >= 0
 			for errors.Is(err, bufio.ErrBufferFull) { // no device writes so much about one thing
-				text = nil
+				text, damaged = nil, true
 				_, err = in.ReadSlice('\n')
 			}
 			if errors.Is(err, io.EOF) {
@@ -57,6 +59,12 @@ func (l *Logs) Read(r io.Reader, written time.Time) iter.Seq2[line.Record, error
 			if err != nil {
 				yield(line.Record{}, &report.RowError{Row: row, Reason: "the log cannot be read on: " + report.Reason(err)})
 				return
+			}
+			if damaged { // a log that a crash left with a hole in it, most often
+				if !yield(line.Record{}, &report.RowError{Row: row, Reason: "the line is damaged: it is longer than 16 KiB, or has zero bytes in it"}) {
+					return
+				}
+				continue
 			}
 			records, err := l.Line(strings.TrimRight(string(text), "\r\n"), written)
 			if err != nil && !yield(line.Record{}, &report.RowError{Row: row, Reason: err.Error()}) {

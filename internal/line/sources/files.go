@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,7 +172,7 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 	if same {
 		records = standing(records, was.Read)
 	}
-	told, err := f.source.tell(ctx, records)
+	told, err := f.source.tell(ctx, records, written)
 	for _, fault := range told.Faults {
 		f.source.log.Warn("a line of a source cannot be used", "source", f.source.name, "file", filepath.Base(path), "from_byte", is.Offset, "row", fault.Row, "reason", fault.Reason)
 	}
@@ -243,21 +244,46 @@ type Told struct {
 	Rows    int64              `json:"rows"` // records kept
 	Refused int64              `json:"refused"`
 	Faults  []*report.RowError `json:"-"` // the first of them
+
+	gaps int // in the batch at hand: no rows
 }
 
-// tell keeps records in batches.
-func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]) (told Told, err error) {
+// tell keeps records in batches. A row that cannot be used may have said that somebody else has an address now: from the
+// record before it to the one behind it the log has a gap, or to when the file was written last where none is behind it.
+// Where the row still says of which address it is, only that is in doubt. Tables and queries have no such order.
+func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error], written time.Time) (told Told, err error) {
 	batch := make([]line.Record, 0, tellBatch)
 	flush := func() error {
 		refused, err := s.archive.Tell(ctx, batch)
-		told.Rows += int64(len(batch) - refused)
+		told.Rows += int64(len(batch) - refused - told.gaps)
 		told.Refused += int64(refused)
-		batch = batch[:0]
+		batch, told.gaps = batch[:0], 0
 		return err
+	}
+	latest := line.Moment{}
+	if h := s.archive.Health(written); !h.Latest.IsZero() {
+		latest = line.At(h.Latest)
+	}
+	torn := map[netip.Prefix]bool{} // addresses of which rows could not be used; the zero Prefix: nobody knows of which
+	gap := func(to line.Moment) {
+		from := latest
+		if from.IsZero() || from.Earliest > to.Earliest {
+			from = to
+		}
+		for about := range torn {
+			batch = append(batch, line.Record{
+				Action: line.Missing, Range: line.Range{Prefix: about}, Since: from, At: line.Moment{Earliest: to.Earliest, Latest: max(to.Latest, latest.Latest)},
+			})
+			told.gaps++
+		}
+		clear(torn)
 	}
 	for r, err := range records {
 		if row, ok := errors.AsType[*report.RowError](err); ok {
 			told.Refused++
+			if s.logs {
+				torn[r.Range.Prefix] = true
+			}
 			if len(told.Faults) < maxFaults {
 				told.Faults = append(told.Faults, row)
 			}
@@ -266,11 +292,20 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 		if err != nil {
 			return told, err
 		}
-		if batch = append(batch, r); len(batch) == tellBatch {
+		if len(torn) > 0 && !r.At.IsZero() {
+			gap(r.At)
+		}
+		if r.At.Latest > latest.Latest {
+			latest = r.At
+		}
+		if batch = append(batch, r); len(batch) >= tellBatch {
 			if err := flush(); err != nil {
 				return told, err
 			}
 		}
+	}
+	if len(torn) > 0 && !latest.IsZero() {
+		gap(line.At(written))
 	}
 	if len(batch) > 0 {
 		err = flush()

@@ -77,6 +77,7 @@ type source struct {
 	how        reader // zero where it has no files
 	log        *slog.Logger
 	refused    atomic.Int64
+	logs       bool        // its rows are in the order of time: one that cannot be used leaves a gap
 	down       atomic.Bool // it does not answer
 }
 
@@ -181,7 +182,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 	if keep == 0 {
 		keep = l.cfg.Keep
 	}
-	s := &source{name: name, kind: kind, archive: a, keep: keep, how: how, log: l.needs.Logger}
+	s := &source{name: name, kind: kind, archive: a, keep: keep, how: how, logs: how.end != "", log: l.needs.Logger}
 	l.sources = append(l.sources, s)
 	l.room.Sources = append(l.room.Sources, &witness{Sessions: a, name: name})
 	if len(patterns) == 0 {
@@ -334,7 +335,7 @@ func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written ti
 	if s.how.end == "" {
 		written = l.needs.Now()
 	}
-	return s.tell(ctx, s.how.read(r, written))
+	return s.tell(ctx, s.how.read(r, written), written)
 }
 
 // Which says which line held an address. The answer has the line's handle where it is unique. shared says that many lines

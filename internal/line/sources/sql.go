@@ -55,7 +55,7 @@ func (l *Lines) openSQL(ctx context.Context, c *SQL) error {
 // poll reads what is new.
 func (q *query) poll(ctx context.Context, now time.Time) error {
 	err := q.table.Poll(ctx, now, func(ctx context.Context, records iter.Seq2[line.Record, error]) error {
-		told, err := q.source.tell(ctx, records)
+		told, err := q.source.tell(ctx, records, now)
 		for _, fault := range told.Faults {
 			q.source.log.Warn("a row of a source cannot be used", "source", q.source.name, "row", fault.Row, "reason", fault.Reason)
 		}
