@@ -22,11 +22,12 @@ type Sessions interface {
 }
 
 // Knowledge is what a source cannot say of a span of time: whether a part of it has been deleted, lies in a gap of the
-// log, or is still to come, or whether the source did not answer. The zero value is that it knows all.
-type Knowledge struct{ Deleted, Gap, Ahead, Silent bool }
+// log, is still to come, or lies before the first thing that the source said, or whether it did not answer. The zero value
+// is that it knows all.
+type Knowledge struct{ Deleted, Gap, Ahead, Before, Silent bool }
 
 func (k *Knowledge) add(o Knowledge) {
-	*k = Knowledge{k.Deleted || o.Deleted, k.Gap || o.Gap, k.Ahead || o.Ahead, k.Silent || o.Silent}
+	*k = Knowledge{k.Deleted || o.Deleted, k.Gap || o.Gap, k.Ahead || o.Ahead, k.Before || o.Before, k.Silent || o.Silent}
 }
 
 // Room puts the claims of all sources together. The zero value knows no line.
@@ -115,6 +116,8 @@ func answer(q Span, claims []claim, port uint16, k Knowledge) verdict {
 		v.reason = reasonLater
 	case k.Gap:
 		v.reason = reasonGap
+	case k.Before && v.reason == reasonNobody:
+		v.reason = reasonBefore
 	}
 	return v
 }

@@ -34,6 +34,7 @@ const (
 	reasonFold     = "the time falls into the hour that local time has twice"
 	reasonPurged   = "what was known of that time has been deleted"
 	reasonLater    = "the log does not reach as far yet"
+	reasonBefore   = "the log does not reach back so far"
 	reasonSilent   = "a source that knows lines did not answer: who held the address is not known until it does"
 	reasonInside   = "the address behind the NAT is known, but not whose it was"
 )

@@ -245,3 +245,34 @@ func TestPurgeFollowed(t *testing.T) {
 		t.Errorf("%d batches, %d purges", all, purges)
 	}
 }
+
+// TestBefore: of the time before a source said anything nobody says that nobody had the address.
+func TestBefore(t *testing.T) {
+	p := newPast(t, &memory{}, &linetest.Table{})
+	reason := func(day, hour int, want string) {
+		t.Helper()
+		room := line.Room{Sources: []line.Sessions{p.Source}}
+		got, _, err := room.Look(t.Context(), &line.Selector{Addr: hers.Prefix.Addr(), At: p.hour(day, hour)})
+		if err != nil || got.State != report.LineNone || got.Reason != want {
+			t.Errorf("day %d, %d:00: %+v, %v; want %q", day, hour, got, err, want)
+		}
+	}
+	const before, nobody = "the log does not reach back so far", "by the log nobody held the address then"
+	reason(5, 0, "the log does not reach as far yet")
+	p.tell(says(line.Start, "ann", p.hour(4, 8)), says(line.Stop, "ann", p.hour(2, 8)))
+	for range 2 {
+		reason(5, 0, before)
+		reason(4, 7, before)
+		reason(4, 9, nobody)
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		p.open()
+	}
+	p.tell(says(line.Start, "bob", p.hour(9, 8)), says(line.Stop, "bob", p.hour(9, 9))) // an old file
+	reason(5, 0, nobody)
+	reason(9, 7, before)
+	p.lose()
+	reason(9, 7, before)
+	reason(9, 9, nobody)
+}

@@ -96,6 +96,7 @@ type known struct {
 	Behind  map[int64]int64 // by hour: the least seconds from a record's time to its receipt
 	Tracker line.Snapshot
 
+	First   int64  // the first moment that anything was said of; line.Never: nothing was
 	Batches int64  // how many were entered, ever, whether they are deleted or not
 	Purge   uint64 // place of the last purge
 	Late    bool   // behind it, something of deleted days was told
@@ -213,6 +214,9 @@ func (s *Source) anew() error {
 func (s *Source) begin(st state, k known) {
 	if k.Behind == nil {
 		k.Behind = map[int64]int64{}
+	}
+	if k.Rows == 0 {
+		k.First = line.Never
 	}
 	s.state, s.known, s.ended, s.kept = st, k, buffer{}, k.Rows
 	s.tracker = line.NewTracker(s.rules, func(x line.Session) { s.ended.add(x) })
@@ -339,6 +343,7 @@ func (s *Source) take(place uint64, records []numbered) error {
 	for i := range records {
 		r := &records[i]
 		s.tracker.Take(&r.Record, r.holder)
+		s.known.First = min(s.known.First, s.reaches(&r.Record))
 		if r.Action == line.Missing && !r.Range.Prefix.IsValid() {
 			s.known.Gaps = with(s.known.Gaps, line.Span{From: r.Since.Earliest, To: r.At.Latest + 1})
 		}
@@ -356,6 +361,17 @@ func (s *Source) take(place uint64, records []numbered) error {
 		return s.Flush()
 	}
 	return nil
+}
+
+// reaches is how far back a record says that the source knows: a log as far as it was written, a table as far as it says.
+func (s *Source) reaches(r *line.Record) int64 {
+	if s.rules.Standing && !r.Since.IsZero() {
+		return min(r.Since.Earliest, r.At.Earliest)
+	}
+	if r.Action == line.Missing {
+		return line.Never // it says of what it knows nothing
+	}
+	return r.At.Earliest
 }
 
 // with puts a gap among the others, in order. Those that touch are one: while a port is flooded there is one a second.
@@ -431,6 +447,7 @@ func (s *Source) Each(_ context.Context, a line.Address, port uint16, proto stri
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := line.Knowledge{Deleted: q.From < s.state.Deleted, Ahead: !s.rules.Standing && q.To > s.tracker.Mark()}
+	k.Before = q.From < s.known.First
 	k.Silent = s.building || s.apart && s.rules.Standing // what it says holds until it is read again, which another worker may have done
 	for _, g := range s.known.Gaps {
 		if g.Meets(q) {

@@ -130,7 +130,9 @@ func TestLines(t *testing.T) {
 		"the hour that came twice, and the one that did not": {nat.Logs{Zone: london}, "Oct 26 01:30:00 nat1 " + block + "\nMar 30 01:30:00 nat1 " + block + "\n", []string{
 			"1 10.0.0.7 198.51.100.7:512-1023 udp at 2025-10-26 00:30:00+3600", "line 2: there was no such time: clocks were put forward over it",
 		}},
-		"other lines, a line too long, half a line": {nat.Logs{}, "Mar  1 01:00:00 nat1 sshd[1]: hello\n\n" + strings.Repeat("x", 40_000) + "\n" + header + block + "\n" + header + block, []string{"1 10.0.0.7 198.51.100.7:512-1023 udp at 2026-03-01 02:10:00"}},
+		"other lines, a line too long, half a line": {nat.Logs{}, "Mar  1 01:00:00 nat1 sshd[1]: hello\n\n" + strings.Repeat("x", 40_000) + "\n" + header + block + "\n" + header + block, []string{
+			"line 3: the line is damaged: it is longer than 16 KiB, or has zero bytes in it", "1 10.0.0.7 198.51.100.7:512-1023 udp at 2026-03-01 02:10:00",
+		}},
 		"what cannot be used": {nat.Logs{}, block + "\n" + header + strings.Replace(block, "512 - 1023", "512 - 70000", 1) + "\n" + header + strings.Replace(block, "512 - 1023", "0 - 511", 1) + "\n" +
 			header + strings.Replace(block, "512 - 1023", "600 - 511", 1) + "\n" + header + strings.Replace(block, "198.51.100.7", "999.1.1.1", 1) + "\n", []string{
 			"line 1: the line says no time: its header is neither that of RFC 5424 nor that of RFC 3164",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -30,6 +31,9 @@ func (n *node) kept(yield func(what string, data []byte)) {
 	for source, batches := range n.log.batches {
 		for _, b := range batches {
 			raw, err := unpack.DecodeAll(b.Data, nil)
+			if errors.Is(err, zstd.ErrMagicMismatch) && len(b.Data) < 30 {
+				raw, err = b.Data, nil // a purge
+			}
 			if err != nil {
 				n.t.Fatal(err)
 			}
