@@ -235,7 +235,7 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 		e.from = Span{at.Earliest, max(e.from.To, at.Latest+1)}
 	}
 	if late := r.Since.Earliest - e.from.To; e.began && !r.Since.IsZero() && late > lasted { // it did not last so long, by its own word
-		at.Earliest = min(at.Earliest, e.from.From+r.At.Earliest-r.Since.Latest)
+		at.Earliest = min(at.Earliest, e.from.From+r.At.Earliest-r.Since.Earliest-1)
 	}
 	if e.name.session != "" {
 		e.doubt = Never

@@ -12,6 +12,7 @@ import (
 	"io"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,44 +48,100 @@ const (
 // Read yields a record for each row, and a *report.RowError for each that cannot be used; rows count from 1 behind the
 // header. now is when the table was read. The last record is line.Swept, unless the table could not be read to its end:
 // then nothing of it is taken to be gone. A *report.RowError with Row 0 says that it is no such table.
+//
+// A row that cannot be used may give its addresses to somebody else. So the table is read twice, and rows about the same
+// addresses are refused with it. What cannot be read twice, as standard input, is held in memory, up to 64 MiB.
 func (t *Table) Read(r io.Reader, now time.Time) iter.Seq2[line.Record, error] {
 	return func(yield func(line.Record, error) bool) {
-		whole := &ending{r: r}
-		in, at, err := t.open(whole)
-		if err != nil {
-			yield(line.Record{}, &report.RowError{Reason: err.Error()})
-			return
-		}
-		good := 0
-		for row := int64(1); ; row++ {
-			cells, err := in.Read()
-			if errors.Is(err, io.EOF) {
-				break
+		twice, ok := r.(io.ReadSeeker)
+		if !ok {
+			all, err := io.ReadAll(io.LimitReader(r, maxHeld+1))
+			if err == nil && len(all) > maxHeld {
+				err = errors.New("it has more than 64 MiB: give its file, unpacked")
 			}
-			if err != nil && !errors.Is(err, csv.ErrFieldCount) {
-				yield(line.Record{}, &report.RowError{Row: row, Reason: "the row cannot be read, nor what follows it: " + broken(err)})
-				return
-			}
-			if whole.open(in.InputOffset()) {
-				yield(line.Record{}, &report.RowError{Row: row, Reason: "the last row has no end of line, so the table may be cut short: end it with one when it is whole"})
-				return
-			}
-			rec, err := t.row(cells, at, now)
 			if err != nil {
-				err = &report.RowError{Row: row, Reason: err.Error()}
-			} else {
-				good++
-			}
-			if !yield(rec, err) {
+				yield(line.Record{}, &report.RowError{Reason: "the table cannot be read: " + report.Reason(err)})
 				return
 			}
+			twice = bytes.NewReader(all)
 		}
-		if good == 0 {
-			yield(line.Record{}, &report.RowError{Reason: "the table has no row that can be used: nothing was changed"})
+		begin, err := twice.Seek(0, io.SeekCurrent)
+		doubtful := t.doubtful(twice, now)
+		if err == nil {
+			_, err = twice.Seek(begin, io.SeekStart)
+		}
+		if err != nil {
+			yield(line.Record{}, &report.RowError{Reason: "the table cannot be read: " + report.Reason(err)})
 			return
 		}
-		yield(line.Record{Action: line.Swept, NAS: t.Name, At: line.At(now)}, nil)
+		t.read(twice, now, yield, doubtful...)
 	}
+}
+
+// maxHeld is how many bytes of a table are held in memory, and maxDoubtful of how many rows it is known what they are about.
+const (
+	maxHeld     = 64 << 20
+	maxDoubtful = 10_000
+)
+
+var errDoubtful = errors.New("another row about these addresses cannot be used: nobody knows which of the two holds")
+
+// doubtful are the networks of rows that cannot be used.
+func (t *Table) doubtful(r io.Reader, now time.Time) []netip.Prefix {
+	var all []netip.Prefix
+	t.read(r, now, func(rec line.Record, err error) bool {
+		if p := rec.Range.Prefix; err != nil && p.IsValid() && len(all) < maxDoubtful && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
+		return true
+	})
+	return all
+}
+
+func overlaps(all []netip.Prefix, p netip.Prefix) bool {
+	return slices.ContainsFunc(all, p.Overlaps)
+}
+
+// read yields what the rows say, one by one.
+func (t *Table) read(r io.Reader, now time.Time, yield func(line.Record, error) bool, doubtful ...netip.Prefix) {
+	whole := &ending{r: r}
+	in, at, err := t.open(whole)
+	if err != nil {
+		yield(line.Record{}, &report.RowError{Reason: err.Error()})
+		return
+	}
+	good := 0
+	for row := int64(1); ; row++ {
+		cells, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil && !errors.Is(err, csv.ErrFieldCount) {
+			yield(line.Record{}, &report.RowError{Row: row, Reason: "the row cannot be read, nor what follows it: " + broken(err)})
+			return
+		}
+		if whole.open(in.InputOffset()) {
+			yield(line.Record{}, &report.RowError{Row: row, Reason: "the last row has no end of line, so the table may be cut short: end it with one when it is whole"})
+			return
+		}
+		rec, err := t.row(cells, at, now)
+		if err == nil && overlaps(doubtful, rec.Range.Prefix) {
+			err = errDoubtful
+		}
+		if err != nil {
+			err = &report.RowError{Row: row, Reason: err.Error()}
+		} else {
+			good++
+		}
+		if !yield(rec, err) {
+			return
+		}
+	}
+	if good == 0 {
+		yield(line.Record{}, &report.RowError{Reason: "the table has no row that can be used: nothing was changed"})
+		return
+	}
+	yield(line.Record{Action: line.Swept, NAS: t.Name, At: line.At(now)}, nil)
 }
 
 // ending notes how what is read ends. A table that is being written, or was cut short, most often ends within a row, and
@@ -167,7 +224,7 @@ func (t *Table) row(cells []string, at map[string]int, now time.Time) (line.Reco
 	}
 	prefix, err := prefixOf(cell("prefix"))
 	if err != nil {
-		return line.Record{}, err
+		return line.Record{Range: line.Range{Prefix: prefix.Masked()}}, err // what it is about, where that can be read
 	}
 	r := line.Record{
 		Action: line.Alive, NAS: t.Name, Range: line.Whole(prefix), Held: line.Held{Line: strings.Clone(cell("line"))}, At: line.At(now),
