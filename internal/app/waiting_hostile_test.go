@@ -116,6 +116,10 @@ func hostileLineBodies() [][]byte {
 	all := [][]byte{nil, []byte("null"), []byte("{"), []byte("{}"), []byte(`[]`), bytes.Repeat([]byte("["), 200_000)}
 	until := time.Now().AddDate(0, 1, 0).UTC().Format(time.RFC3339)
 	for _, text := range hostileTexts() {
+		if len(text) > 100<<10 { // enough of it once
+			all = append(all, fmt.Appendf(nil, `{"addr":"203.0.113.7","at":"2026-03-01T02:10:00Z","reason":%s}`, text))
+			continue
+		}
 		for _, m := range []string{"addr", "port", "proto", "at", "zone", "uncertainty", "reason", "document"} {
 			all = append(all, fmt.Appendf(nil, `{%q:%s,"addr":"203.0.113.7","at":"2026-03-01T02:10:00Z"}`, m, text))
 		}

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	switch command {
 	case "test":
-		return r.test(ctx, testOptions{race: true, timeout: 10 * time.Minute, arguments: rest})
+		return r.test(ctx, testOptions{race: true, timeout: 25 * time.Minute, arguments: rest})
 	case "prove":
 		return r.test(ctx, testOptions{full: true, timeout: 3 * time.Hour, arguments: rest})
 	case "bench":
