@@ -264,8 +264,12 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 	if h := s.archive.Health(written); !h.Latest.IsZero() {
 		latest = line.At(h.Latest)
 	}
+	read := false                   // latest is of this reading
 	torn := map[netip.Prefix]bool{} // addresses of which rows could not be used; the zero Prefix: nobody knows of which
 	gap := func(to line.Moment) {
+		if !read && latest.Latest > to.Latest { // an older file: what was told before says nothing of its time
+			latest = line.Moment{}
+		}
 		from := latest
 		if from.IsZero() || from.Earliest > to.Earliest {
 			from = to
@@ -295,8 +299,8 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 		if len(torn) > 0 && !r.At.IsZero() {
 			gap(r.At)
 		}
-		if r.At.Latest > latest.Latest {
-			latest = r.At
+		if !read || r.At.Latest > latest.Latest {
+			latest, read = r.At, true
 		}
 		if batch = append(batch, r); len(batch) >= tellBatch {
 			if err := flush(); err != nil {

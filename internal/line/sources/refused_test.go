@@ -51,6 +51,23 @@ func TestRefused(t *testing.T) {
 		n.not("203.0.113.5", 3000, "2026-03-03T10:55:00Z", report.LineNone, "log gap")
 	}
 
+	// An older file that is told later doubts its own time, and not what is known of the time since.
+	one := cfg
+	one.NAT = []sources.NAT{{Name: "cgn", Files: []string{"nowhere"}}}
+	n := newNode(t, one)
+	tell := func(text string) {
+		t.Helper()
+		if _, err := n.lines.Import(t.Context(), "cgn", strings.NewReader(text), at("12:00:00")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = n.lines.Poll(t.Context()) // the table; the other file is not there
+	tell(block("A", "100.64.0.7", "203.0.113.5", 2048, 4095, at("10:00:00")) + block("D", "100.64.0.7", "203.0.113.5", 2048, 4095, at("11:00:00")))
+	bad := strings.Replace(block("A", "100.64.0.8", "203.0.113.6", 2048, 4095, at("08:00:00")), "4095", "70000", 1)
+	tell(bad + block("A", "100.64.0.8", "203.0.113.6", 2048, 4095, at("08:01:00")) + block("D", "100.64.0.8", "203.0.113.6", 2048, 4095, at("08:30:00")))
+	n.handle("203.0.113.5", 3000, "2026-03-03T10:30:00Z")
+	n.handle("203.0.113.6", 3000, "2026-03-03T08:15:00Z")
+
 	// Of leases the address is known that a row is about: only that is in doubt.
 	leases := filepath.Join(in, "leases.csv")
 	row := func(addr, mac string, from time.Time, state string) string {
@@ -59,9 +76,9 @@ func TestRefused(t *testing.T) {
 	write(t, leases, "address,hwaddr,client_id,valid_lifetime,expire,subnet_id,fqdn_fwd,fqdn_rev,hostname,state,user_context,pool_id\n"+
 		row("198.51.100.70", "aa:00:00:00:00:01", at("10:00:00"), "0")+row("198.51.100.71", "aa:00:00:00:00:02", at("10:00:00"), "0")+
 		row("198.51.100.70", "", at("10:20:00"), "0")+row("198.51.100.72", "aa:00:00:00:00:03", at("10:58:00"), "0"))
-	one := sources.Defaults()
+	one = sources.Defaults()
 	one.Kea = []sources.Leases{{Name: "kea", Files: []string{leases}}}
-	n := newNode(t, one)
+	n = newNode(t, one)
 	n.poll()
 	n.not("198.51.100.70", 0, "2026-03-03T10:45:00Z", report.LineNone, "log gap")
 	n.handle("198.51.100.71", 0, "2026-03-03T10:45:00Z")
