@@ -111,19 +111,19 @@ func desk(budget int) (*inquiry.Desk, *office) {
 	return &inquiry.Desk{Lines: o, Store: o, Log: o, Cfg: inquiry.Config{Daily: budget, Keep: time.Hour}, Now: func() time.Time { return noon }}, o
 }
 
-func which(addr string) *inquiry.Question {
-	return &inquiry.Question{Who: "ann", Reason: "mail 7", Selector: line.Selector{Addr: netip.MustParseAddr(addr), Port: 40112, At: noon.Add(-time.Hour)}}
+func which() *inquiry.Question {
+	return &inquiry.Question{Who: "ann", Reason: "mail 7", Selector: line.Selector{Addr: netip.MustParseAddr("203.0.113.9"), Port: 40112, At: noon.Add(-time.Hour)}}
 }
 
 // TestLoggedFirst: nothing is answered that is not in the log, and what could be guessed has a salt of its own each time.
 func TestLoggedFirst(t *testing.T) {
 	d, o := desk(10)
-	a, err := d.Which(t.Context(), which("203.0.113.9"))
+	a, err := d.Which(t.Context(), which())
 	if err != nil || a.State != report.LineUnique {
 		t.Fatal(a, err)
 	}
 	first := o.acts[0]
-	if _, err := d.Which(t.Context(), which("203.0.113.9")); err != nil {
+	if _, err := d.Which(t.Context(), which()); err != nil {
 		t.Fatal(err)
 	}
 	second := o.acts[1]
@@ -137,7 +137,7 @@ func TestLoggedFirst(t *testing.T) {
 		t.Errorf("%+v", first)
 	}
 	o.down = true
-	if a, err := d.Which(t.Context(), which("203.0.113.9")); err == nil || a != (report.LineAnswer{}) {
+	if a, err := d.Which(t.Context(), which()); err == nil || a != (report.LineAnswer{}) {
 		t.Errorf("answered without the log: %+v", a)
 	}
 }
@@ -146,7 +146,7 @@ func TestLoggedFirst(t *testing.T) {
 func TestBudget(t *testing.T) {
 	d, o := desk(1)
 	ask := func() error {
-		_, err := d.Which(t.Context(), which("203.0.113.9"))
+		_, err := d.Which(t.Context(), which())
 		return err
 	}
 	if err := ask(); err != nil {
