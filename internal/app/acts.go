@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"tocsin/internal/evidence"
+	"tocsin/internal/keys"
 	"tocsin/internal/line/inquiry"
 	"tocsin/internal/report"
 )
@@ -17,14 +18,11 @@ import (
 // the one whose log the database knows writes it, and the others hand over.
 func (a *App) openEvidence(ctx context.Context) error {
 	var err error
-	if a.evidence, err = OpenLog(ctx, a.data.Dir, a.now(), nil, a.log); err != nil {
+	if a.evidence, err = openLog(ctx, a.keys, a.data.Dir, nil, a.log); err != nil {
 		return err
 	}
-	keys, err := LogKeys(a.data.Dir)
-	if err != nil {
-		return err
-	}
-	a.worker = keys[len(keys)-1].ID
+	held := a.keys.All(keys.Log)
+	a.worker = held[len(held)-1].ID
 	l := a.store.Log()
 	a.writer = evidence.NewWriter(a.evidence, l, l, a.worker, a.now, a.log, evidence.NewMetrics(a.metrics))
 	return nil

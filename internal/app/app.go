@@ -37,6 +37,7 @@ type App struct {
 	metrics  *prometheus.Registry
 	now      func() time.Time
 	data     *Data
+	keys     *keys.Ring
 	stream   *stream.Stream
 	store    *store.DB
 	networks *network.Networks
@@ -75,7 +76,7 @@ func (a *App) build(ctx context.Context) error {
 	if a.data, err = OpenData(a.cfg.Data); err != nil {
 		return err
 	}
-	if err := ensureKeys(a.data.Sub("keys"), a.now()); err != nil {
+	if a.keys, err = ensureKeys(a.data.Sub("keys"), a.now()); err != nil {
 		return err
 	}
 	if a.formats, err = LoadTables(a.data.Dir, &a.cfg.Formats); err != nil {
@@ -302,16 +303,16 @@ func (o originals) Original(ctx context.Context, id report.ID) (io.ReadCloser, e
 	return r, err
 }
 
-// ensureKeys makes the keys that are not there yet: a node that was never initialised runs too.
-func ensureKeys(dir string, now time.Time) error {
+// ensureKeys opens the keys, and makes those that are not there yet: a node that was never initialised runs too.
+func ensureKeys(dir string, now time.Time) (*keys.Ring, error) {
 	ring, err := keys.Open(dir)
 	if err != nil {
-		return fmt.Errorf("read the keys: %w", err)
+		return nil, fmt.Errorf("read the keys: %w", err)
 	}
 	for _, p := range keys.Purposes() {
 		if _, err := ring.Ensure(p, now); err != nil {
-			return fmt.Errorf("make the keys: %w", err)
+			return nil, fmt.Errorf("make the keys: %w", err)
 		}
 	}
-	return nil
+	return ring, nil
 }

@@ -95,9 +95,17 @@ func OpenLog(ctx context.Context, data string, now time.Time, seen *evidence.See
 	if err != nil {
 		return nil, fmt.Errorf("read the keys: %w", err)
 	}
-	k, err := ring.Ensure(keys.Log, now)
-	if err != nil {
+	if _, err := ring.Ensure(keys.Log, now); err != nil {
 		return nil, fmt.Errorf("make the key of the evidence log: %w", err)
+	}
+	return openLog(ctx, ring, data, seen, log)
+}
+
+// openLog is OpenLog where the keys are open and there is one of the log.
+func openLog(ctx context.Context, ring *keys.Ring, data string, seen *evidence.Seen, log *slog.Logger) (*evidence.Log, error) {
+	k, err := ring.Current(keys.Log)
+	if err != nil {
+		return nil, err
 	}
 	signer, err := k.Signer()
 	if err != nil {

@@ -32,12 +32,9 @@ func RotateKey(data string, p keys.Purpose, now time.Time, overlap time.Duration
 		return keys.Key{}, err
 	}
 	defer d.Close()
-	if err := ensureKeys(d.Sub("keys"), now); err != nil {
-		return keys.Key{}, err
-	}
-	ring, err := keys.Open(d.Sub("keys"))
+	ring, err := ensureKeys(d.Sub("keys"), now)
 	if err != nil {
-		return keys.Key{}, fmt.Errorf("read the keys: %w", err)
+		return keys.Key{}, err
 	}
 	return ring.Rotate(p, now, overlap)
 }

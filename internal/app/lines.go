@@ -20,7 +20,7 @@ func (a *App) openLines(ctx context.Context) error {
 	if !a.cfg.Lines.Any() {
 		return nil
 	}
-	secrets, err := lineKeys(a.data.Sub("keys"))
+	secrets, err := lineKeys(a.keys)
 	if err != nil {
 		return err
 	}
@@ -37,14 +37,11 @@ func (a *App) openLines(ctx context.Context) error {
 
 // lineKeys are the secrets of the line room, from the key in use and those that it replaced. Of those that have ended only
 // the ids are left.
-func lineKeys(dir string) ([]archive.Keys, error) {
-	ring, err := keys.Open(dir)
-	if err != nil {
-		return nil, fmt.Errorf("read the keys: %w", err)
-	}
+func lineKeys(ring *keys.Ring) ([]archive.Keys, error) {
 	var all []archive.Keys
 	for i, k := range ring.All(keys.Line) {
 		one := archive.Keys{ID: k.ID}
+		var err error
 		if one.Pseudonym, err = k.Derive("pseudonym"); err == nil {
 			one.Seal, err = k.Derive("seal")
 		}

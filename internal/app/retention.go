@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"tocsin/internal/keys"
 	"tocsin/internal/report"
 )
 
@@ -61,11 +60,7 @@ func (r *Retention) Validate() error {
 
 // Expire deletes what has come to its end at now.
 func (a *App) Expire(ctx context.Context, now time.Time) error {
-	ring, err := keys.Open(a.data.Sub("keys"))
-	if err == nil {
-		err = ring.Expire(now)
-	}
-	if err != nil {
+	if err := a.keys.Expire(now); err != nil {
 		return fmt.Errorf("forget keys that have ended: %w", err)
 	}
 	r := &a.cfg.Retention
