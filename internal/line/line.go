@@ -9,6 +9,7 @@ package line
 
 import (
 	"net/netip"
+	"regexp"
 	"time"
 )
 
@@ -27,3 +28,8 @@ type Selector struct {
 	Zone     string // the zone as received, "" where none was: kept for whoever checks the answer
 	Document string // what the question is taken from, for the log of questions
 }
+
+var protoShape = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
+
+// IsProto reports whether a text can name a protocol, as tcp; "" is one that is not known.
+func IsProto(s string) bool { return protoShape.MatchString(s) }

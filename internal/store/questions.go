@@ -25,8 +25,8 @@ func (db *DB) AskQuestion(ctx context.Context, q *inquiry.Kept, budget int) (kep
 			}
 		}
 		var used int
-		if err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT count(*) FROM line_questions WHERE day = ? AND state = ? AND kind <> ?`),
-			q.At.Unix()/86400, string(inquiry.Counted), string(inquiry.Purge)).Scan(&used); err != nil {
+		if err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT count(*) FROM line_questions WHERE day = ? AND state = ?`),
+			q.At.Unix()/86400, string(inquiry.Counted)).Scan(&used); err != nil {
 			return err
 		}
 		kept = *q
@@ -55,6 +55,16 @@ func (db *DB) AskQuestion(ctx context.Context, q *inquiry.Kept, budget int) (kep
 		return inquiry.Kept{}, false, fmt.Errorf("keep a question: %w", err)
 	}
 	return kept, fresh, nil
+}
+
+// NoteAct is inquiry.Store's.
+func (db *DB) NoteAct(ctx context.Context, k *inquiry.Kept) error {
+	noted := *k
+	noted.State = inquiry.Noted
+	if err := db.tx(ctx, func(tx *sql.Tx) error { return db.addQuestion(ctx, tx, &noted) }); err != nil {
+		return fmt.Errorf("keep what somebody does: %w", err)
+	}
+	return nil
 }
 
 func (db *DB) addQuestion(ctx context.Context, tx *sql.Tx, k *inquiry.Kept) error {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 
@@ -59,8 +58,6 @@ const (
 	maxText   = 200
 )
 
-var protoShape = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
-
 // Validate says all that is wrong with a hold that is to be made at a moment.
 func (h *Hold) Validate(now time.Time) error {
 	var errs []error
@@ -74,7 +71,7 @@ func (h *Hold) Validate(now time.Time) error {
 	if !h.Addr.IsValid() {
 		bad("addr", "name one address")
 	}
-	if !protoShape.MatchString(h.Proto) {
+	if !line.IsProto(h.Proto) {
 		bad("proto", "write tcp or udp")
 	}
 	switch {

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ type Kind string
 const (
 	Which Kind = "which" // which line held an address: a handle, which says nothing of the subscriber
 	Whose Kind = "whose" // whose a line is: name and contact
-	Purge Kind = "purge" // no question: somebody deletes sessions; it is kept like one, and not counted
+	Purge Kind = "purge" // no question: somebody deletes sessions
 )
 
 // State is how far a question has come.
@@ -39,6 +38,7 @@ const (
 	Approved State = "approved" // may be asked once more, and is answered then
 	Refused  State = "refused"  // by the second person
 	Answered State = "answered" // after it was approved
+	Noted    State = "noted"    // no question: it is kept, and not counted
 )
 
 // Question is one question of a person.
@@ -75,6 +75,9 @@ type Store interface {
 	// person has asked the same lately and that is Approved, that one becomes Answered and is returned; where it is
 	// Waiting, that one is returned as it is; and otherwise this one is Waiting. fresh says that a row was made.
 	AskQuestion(ctx context.Context, q *Kept, budget int) (kept Kept, fresh bool, err error)
+
+	// NoteAct keeps what somebody does that is no question, as Noted.
+	NoteAct(ctx context.Context, k *Kept) error
 
 	// DecideQuestion approves or refuses a question that waits. ErrNoQuestion says that there is none with this id,
 	// ErrDecided that it does not wait, ErrSelf that who asked it.
@@ -272,7 +275,7 @@ func (d *Desk) Purging(ctx context.Context, who string, before time.Time, names 
 	}
 	k := &Kept{ID: report.NewID(d.Now()), Kind: Purge, At: d.Now().UTC(), Who: plain(who), Text: strings.Join(names, ",")}
 	_, _ = rand.Read(k.Salt[:])                                            // never fails: crypto/rand ends the program instead
-	if _, _, err := d.Store.AskQuestion(ctx, k, math.MaxInt); err != nil { // kept, and not counted
+	if err := d.Store.NoteAct(ctx, k); err != nil {
 		return err
 	}
 	a := k.act("deletion", d.Now())

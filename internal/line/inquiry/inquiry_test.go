@@ -88,6 +88,11 @@ func (o *office) AskQuestion(_ context.Context, q *inquiry.Kept, budget int) (in
 	return k, true, nil
 }
 
+func (o *office) NoteAct(_ context.Context, k *inquiry.Kept) error {
+	o.did = append(o.did, "noted "+string(k.Kind))
+	return nil
+}
+
 func (o *office) DecideQuestion(_ context.Context, id report.ID, who string, approve bool, _ time.Time) (inquiry.Kept, error) {
 	switch {
 	case o.waiting == nil || o.waiting.ID != id:
@@ -270,5 +275,19 @@ func TestSame(t *testing.T) {
 		if got := inquiry.Same(c.a, c.b); got != c.want {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)
 		}
+	}
+}
+
+// TestPurging: who deletes sessions is kept and in the log, and costs no question.
+func TestPurging(t *testing.T) {
+	d, o := desk(0)
+	if err := d.Purging(t.Context(), "", noon, nil); err == nil {
+		t.Error("nobody purges")
+	}
+	if err := d.Purging(t.Context(), "ann", noon, []string{"bras", "cgn"}); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"noted purge", "logged deletion"}; !slices.Equal(o.did, want) || o.acts[0].Note != "by-hand-before-2026-03-03" || o.acts[0].About != "bras,cgn" {
+		t.Errorf("%v, %+v", o.did, o.acts)
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 
+	"tocsin/internal/line"
 	"tocsin/internal/line/hold"
 	"tocsin/internal/report"
 )
@@ -32,8 +32,6 @@ const (
 	handleSize = 16
 )
 
-var protoShape = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
-
 func (q *Question) validate() error {
 	var errs []error
 	bad := func(field, rule string) { errs = append(errs, &report.FieldError{Field: field, Rule: rule}) }
@@ -56,7 +54,7 @@ func (q *Question) validate() error {
 			bad("at", "say when, with the zone: 2026-03-01T02:10:00Z")
 		case s.At.After(q.At.Add(maxFuture)):
 			bad("at", "that time has not come yet")
-		case !protoShape.MatchString(s.Proto):
+		case !line.IsProto(s.Proto):
 			bad("proto", "write tcp or udp")
 		case s.Uncertainty < 0 || s.Uncertainty > day:
 			bad("uncertainty", "give 0s to 24h")

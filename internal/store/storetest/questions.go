@@ -52,8 +52,8 @@ func questions(t *testing.T, db *store.DB) {
 	}
 	purge := question("ann", "fixed", Start)
 	purge.Kind = inquiry.Purge
-	if _, fresh, err := db.AskQuestion(t.Context(), purge, 1_000_000); err != nil || !fresh {
-		t.Fatal(fresh, err)
+	if err := db.NoteAct(t.Context(), purge); err != nil {
+		t.Fatal(err)
 	}
 	later := Start.Add(time.Hour)
 	first := ask(question("ben", "x", later), inquiry.Waiting, true)
