@@ -274,7 +274,7 @@ func (d *Desk) Purging(ctx context.Context, who string, before time.Time, names 
 		return errWho
 	}
 	k := &Kept{ID: report.NewID(d.Now()), Kind: Purge, At: d.Now().UTC(), Who: plain(who), Text: strings.Join(names, ",")}
-	_, _ = rand.Read(k.Salt[:])                                            // never fails: crypto/rand ends the program instead
+	_, _ = rand.Read(k.Salt[:]) // never fails: crypto/rand ends the program instead
 	if err := d.Store.NoteAct(ctx, k); err != nil {
 		return err
 	}
