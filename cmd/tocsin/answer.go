@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"tocsin/internal/app"
-	"tocsin/internal/desk"
 	"tocsin/internal/report"
 	"tocsin/internal/store"
 )
@@ -40,10 +39,14 @@ nobody can say whose line it was. Senders over HTTP ask for the same themselves:
 		if err != nil {
 			return wrongUse("%q: %w", args[0], err)
 		}
-		a, err := app.AnswerOf(cmd.Context(), db, id)
-		if errors.Is(err, desk.ErrNoReport) {
+		row, err := db.Report(cmd.Context(), id)
+		if errors.Is(err, store.ErrNoReport) {
 			err = errors.New("no report has this id, or it has not been worked yet: tocsin answer lists those that lack something")
 		}
+		if err != nil {
+			return cannot(err)
+		}
+		a, err := app.AnswerOf(cmd.Context(), db, &row)
 		if err != nil {
 			return cannot(err)
 		}
@@ -69,7 +72,7 @@ func listUnattributed(cmd *cobra.Command, db *store.DB, asJSON bool) error {
 		if err != nil {
 			return cannot(err)
 		}
-		a, err := app.AnswerOf(cmd.Context(), db, row.ID)
+		a, err := app.AnswerOf(cmd.Context(), db, &row)
 		if err != nil {
 			return cannot(err)
 		}

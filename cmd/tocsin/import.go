@@ -80,7 +80,7 @@ file, by which Shadowserver's reports are told apart.`,
 			fmt.Fprintln(cmd.OutOrStdout(), "What was refused is kept: see tocsin quarantine list.")
 		}
 		if sum.Waiting+sum.SetAside > 0 && !asJSON {
-			fmt.Fprintf(cmd.OutOrStdout(), "In no format: %s for a person, %d set aside: see tocsin waiting list.\n", counted(sum.Waiting, "mail"), sum.SetAside)
+			fmt.Fprintf(cmd.OutOrStdout(), "In no format: %s for a person, %d set aside: see tocsin waiting list.\n", report.Counted(sum.Waiting, "mail"), sum.SetAside)
 		}
 		switch {
 		case sum.Unreadable > 0:
@@ -117,17 +117,9 @@ func printSummary(w io.Writer, s *app.Summary) error {
 %s, %s, %d refused
 %s, %d updated
 %.1f s, %.0f events/s
-`, counted(s.Reports, "report"), counted(s.Duplicates, "duplicate"), counted(s.Events, "event"), counted(s.Repeats, "repeat"), s.Rejected,
-		counted(s.IncidentsNew, "new incident"), s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
+`, report.Counted(s.Reports, "report"), report.Counted(s.Duplicates, "duplicate"), report.Counted(s.Events, "event"), report.Counted(s.Repeats, "repeat"), s.Rejected,
+		report.Counted(s.IncidentsNew, "new incident"), s.IncidentsUpdated, s.Seconds, s.EventsPerSecond)
 	return err
-}
-
-// counted is a number of things: 1 report, 2 reports.
-func counted(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // openApp builds the node of a data directory for a command that writes. Warnings go to standard error.

@@ -153,7 +153,7 @@ func printNarrow(w io.Writer, all incidentSeq) error {
 		if last := in.LastSeen.Format(time.DateOnly); last != seen {
 			seen += " to " + last
 		}
-		fmt.Fprintf(w, "  %s  %s, %s\n", in.ID, seen, counted(in.Events, "event"))
+		fmt.Fprintf(w, "  %s  %s, %s\n", in.ID, seen, report.Counted(in.Events, "event"))
 	}
 	if n == 0 {
 		_, err := fmt.Fprintln(w, "no incidents")

@@ -81,7 +81,7 @@ was told before changes nothing. While a node runs on the data directory, put fi
 		if asJSON {
 			err = json.NewEncoder(cmd.OutOrStdout()).Encode(sum)
 		} else {
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s kept, %d refused\n", counted(sum.Rows, "record"), sum.Refused)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s kept, %d refused\n", report.Counted(sum.Rows, "record"), sum.Refused)
 		}
 		if err != nil {
 			return cannot(err)
@@ -260,7 +260,7 @@ A question about what was deleted is answered with outside-retention. It cannot 
 			fmt.Fprintln(cmd.OutOrStdout(), "nothing to delete")
 		}
 		for _, p := range out.Items {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s before %s deleted\n", p.Source, counted(int64(p.Sessions), "session"), p.Before)
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s before %s deleted\n", p.Source, report.Counted(int64(p.Sessions), "session"), p.Before)
 		}
 		return nil
 	}

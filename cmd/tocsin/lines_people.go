@@ -160,7 +160,7 @@ func newLinesHold() *cobra.Command {
 		if err := askNode(cmd, *data, *by, func(n *app.Node) error { return n.Post(cmd.Context(), "/holds", &h, &out) }); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s held until %s: %s\n", counted(int64(out.Sessions), "session"), out.Until.UTC().Format(time.DateOnly), out.ID)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s held until %s: %s\n", report.Counted(int64(out.Sessions), "session"), out.Until.UTC().Format(time.DateOnly), out.ID)
 		return nil
 	}
 	return cmd

@@ -248,15 +248,15 @@ func encodeCheck(w io.Writer, found *evidence.Report, all []app.LogKey, took tim
 func printCheck(w io.Writer, found *evidence.Report, all []app.LogKey, since string) {
 	verdict := "nothing is wrong"
 	if found.Faulty > 0 {
-		verdict = counted(int64(found.Faulty), "fault")
+		verdict = report.Counted(int64(found.Faulty), "fault")
 	}
-	fmt.Fprintf(w, "checked %s in %s: %s\n", countedMany(found.Entries, "entry", "entries"), countedMany(found.Files, "file", "files"), verdict)
+	fmt.Fprintf(w, "checked %s in %s: %s\n", report.Counted(int64(found.Entries), "entry"), report.Counted(int64(found.Files), "file"), verdict)
 	if found.Newer > 0 {
-		fmt.Fprintf(w, "the node has written %s since: the next check will see them\n", countedMany(found.Newer, "file", "files"))
+		fmt.Fprintf(w, "the node has written %s since: the next check will see them\n", report.Counted(int64(found.Newer), "file"))
 	}
 	if c := &found.Checkpoint; c.Key != nil {
 		k := signedBy(c, all)
-		fmt.Fprintf(w, "head: %s, root %s\nsigned by log key %s", countedMany(c.Size, "entry", "entries"), base64.StdEncoding.EncodeToString(c.Root[:]), k.ID)
+		fmt.Fprintf(w, "head: %s, root %s\nsigned by log key %s", report.Counted(int64(c.Size), "entry"), base64.StdEncoding.EncodeToString(c.Root[:]), k.ID)
 		if !k.Created.IsZero() {
 			fmt.Fprintf(w, ", in use since %s", k.Created.Format(time.DateOnly))
 		}
@@ -269,15 +269,8 @@ func printCheck(w io.Writer, found *evidence.Report, all []app.LogKey, since str
 		return
 	}
 	if !slices.ContainsFunc(found.Faults, func(f evidence.Fault) bool { return f.Kept }) {
-		fmt.Fprintf(w, "since %s: %s then, none of them changed or cut off\n", since, countedMany(found.Since.Size, "entry", "entries"))
+		fmt.Fprintf(w, "since %s: %s then, none of them changed or cut off\n", since, report.Counted(int64(found.Since.Size), "entry"))
 	}
-}
-
-func countedMany(n uint64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 func newLogHead() *cobra.Command {

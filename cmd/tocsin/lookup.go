@@ -139,7 +139,7 @@ func lineWords(a *api.LineAnswer) string {
 		if a.Count == 1 {
 			return "ambiguous, 1 line or nobody: " + a.Reason
 		}
-		return fmt.Sprintf("ambiguous, %s: %s", counted(int64(a.Count), "line"), a.Reason)
+		return fmt.Sprintf("ambiguous, %s: %s", report.Counted(int64(a.Count), "line"), a.Reason)
 	}
 	return fmt.Sprintf("%s: %s", a.State, a.Reason)
 }

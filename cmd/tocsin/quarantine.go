@@ -62,8 +62,8 @@ func newQuarantineReplay() *cobra.Command {
 		if err != nil {
 			return cannot(err)
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s replayed: %s, %s, %d still refused\n", counted(sum.Reports, "report"),
-			counted(sum.Events, "event"), counted(sum.Repeats, "repeat"), sum.Rejected)
+		fmt.Fprintf(cmd.OutOrStdout(), "%s replayed: %s, %s, %d still refused\n", report.Counted(sum.Reports, "report"),
+			report.Counted(sum.Events, "event"), report.Counted(sum.Repeats, "repeat"), sum.Rejected)
 		if sum.Rejected > 0 {
 			return refused()
 		}

@@ -356,7 +356,7 @@ func printAssigned(w io.Writer, id report.ID, got desk.Assigned, asJSON bool) er
 		_, err := fmt.Fprintln(w, "the same was said before: nothing changed")
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s, %s\n", counted(int64(got.Events), "event"), counted(int64(got.Repeats), "repeat"))
+	_, err := fmt.Fprintf(w, "%s, %s\n", report.Counted(int64(got.Events), "event"), report.Counted(int64(got.Repeats), "repeat"))
 	return err
 }
 
@@ -540,7 +540,7 @@ write anybody's address into a mail.`,
 			if try {
 				done = "nothing was changed"
 			}
-			fmt.Fprintf(out, "%s came from there until now; waiting: %d, set aside: %d\n%s\n", counted(sent.Reports, "report"), sent.Waiting, sent.Aside, done)
+			fmt.Fprintf(out, "%s came from there until now; waiting: %d, set aside: %d\n%s\n", report.Counted(sent.Reports, "report"), sent.Waiting, sent.Aside, done)
 			return nil
 		})
 	}

@@ -9,23 +9,19 @@ import (
 )
 
 // AnswerOf is what whoever sent a report is told of it, from the database alone, so that it can be asked for beside a
-// running node. desk.ErrNoReport says that there is none, or that it has not been worked yet.
-func AnswerOf(ctx context.Context, db *store.DB, id report.ID) (desk.Answer, error) {
-	row, err := db.Report(ctx, id)
-	if err != nil {
-		return desk.Answer{}, err
-	}
+// running node.
+func AnswerOf(ctx context.Context, db *store.DB, row *store.Row) (desk.Answer, error) {
 	a := desk.Answer{
 		Report: row.ID, Name: row.Name, ReceivedAt: row.ReceivedAt, State: row.State, Events: row.Events, Repeats: row.Repeats, Refused: row.Refused,
 		Lacking: []desk.Lack{}, Wrong: []desk.Lack{},
 	}
-	for u, err := range db.EachUnattributed(ctx, id) {
+	for u, err := range db.EachUnattributed(ctx, row.ID) {
 		if err != nil {
 			return a, err
 		}
 		a.Add(&u)
 	}
-	for r, err := range db.EachRefusal(ctx, id, row.Generation) {
+	for r, err := range db.EachRefusal(ctx, row.ID, row.Generation) {
 		if err != nil {
 			return a, err
 		}
@@ -49,5 +45,5 @@ func (s answers) Answer(ctx context.Context, id report.ID, reporter string) (des
 	if row.Reporter != reporter { // there is none for them
 		return desk.Answer{}, desk.ErrNoReport
 	}
-	return AnswerOf(ctx, s.app.store, id)
+	return AnswerOf(ctx, s.app.store, &row)
 }

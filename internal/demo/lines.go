@@ -100,7 +100,7 @@ func (s *stage) story(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a, err := app.AnswerOf(ctx, s.app.Store(), row.ID)
+	a, err := app.AnswerOf(ctx, s.app.Store(), &row)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *stage) story(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "  incident %s\n  %s, %s: %s at %s since %s\n", in.ID, in.Kind, in.Tag,
-		counted(in.Events, "event"), counted(addrs, "address"), in.FirstSeen.Format(time.DateTime))
+		report.Counted(in.Events, "event"), report.Counted(addrs, "address"), in.FirstSeen.Format(time.DateTime))
 	return err
 }
 
@@ -146,17 +146,6 @@ func (s *stage) addresses(ctx context.Context, id report.ID) (int64, error) {
 		all[e.Subject.Addr] = true
 	}
 	return int64(len(all)), nil
-}
-
-// counted is a number of things: 1 event, 2 addresses.
-func counted(n int64, thing string) string {
-	switch {
-	case n == 1:
-		return "1 " + thing
-	case strings.HasSuffix(thing, "s"):
-		return fmt.Sprintf("%d %ses", n, thing)
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // hand hands a report in and returns it as it was worked.

@@ -109,7 +109,7 @@ func (a *Answer) Text() string {
 		name = " (" + report.Printable(a.Name) + ")"
 	}
 	fmt.Fprintf(&b, "Your report%s came in on %s UTC and was %s. Our reference: %s\n", name, a.ReceivedAt.UTC().Format("2 January 2006, 15:04"), stateWord(a.State), a.Report)
-	fmt.Fprintf(&b, "%s read, %s, %d refused.\n", count(a.Events, "event"), count(a.Repeats, "repeat"), a.Refused)
+	fmt.Fprintf(&b, "%s read, %s, %d refused.\n", report.Counted(a.Events, "event"), report.Counted(a.Repeats, "repeat"), a.Refused)
 	b.WriteString(section("\nOf these events nobody can say which subscriber line it was:\n", a.Lacking))
 	var said []report.Need
 	for i := range a.Lacking {
@@ -174,11 +174,4 @@ func places(l *Lack) string {
 		return "row " + words[0]
 	}
 	return "rows " + strings.Join(words, ", ") + more
-}
-
-func count(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
