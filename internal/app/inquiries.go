@@ -74,7 +74,7 @@ func (i Inquiries) Purge(ctx context.Context, who string, before time.Time, name
 	if err := i.app.inquiry.Purging(ctx, who, before, names); err != nil {
 		return nil, err
 	}
-	return i.app.PurgeLines(ctx, before, names...)
+	return i.app.purgeLines(ctx, before, names...)
 }
 
 // Hold is api.Lines'.
@@ -99,12 +99,9 @@ func (i Inquiries) Lift(ctx context.Context, id report.ID, who string) error {
 // Holds is api.Lines'.
 func (i Inquiries) Holds(ctx context.Context) ([]hold.Hold, error) { return i.app.store.Holds(ctx) }
 
-// PurgeLines deletes sessions before a moment, of these sources or of all, or those that have come to their end where the
+// purgeLines deletes sessions before a moment, of these sources or of all, or those that have come to their end where the
 // moment is zero. Each deletion is recorded.
-func (a *App) PurgeLines(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error) {
-	if a.lines == nil {
-		return nil, errNoLines
-	}
+func (a *App) purgeLines(ctx context.Context, before time.Time, names ...string) ([]sources.Purged, error) {
 	gone, err := a.lines.Purge(ctx, before, names...)
 	for _, p := range gone {
 		a.log.Info("deleted sessions", "source", p.Source, "before", p.Before, "sessions", p.Sessions)

@@ -89,7 +89,7 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if a.lines != nil {
-		if _, err := a.PurgeLines(ctx, time.Time{}); err != nil {
+		if _, err := a.purgeLines(ctx, time.Time{}); err != nil {
 			return err
 		}
 	}

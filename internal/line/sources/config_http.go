@@ -82,9 +82,7 @@ func (v *validation) http(h *HTTP) {
 	if h.Failures < 0 || h.Failures > mostFailures {
 		v.bad("failures", fmt.Sprintf("give up to %d", mostFailures))
 	}
-	if h.Pause != 0 && (h.Pause < time.Second || h.Pause > mostPause) {
-		v.bad("pause", "give 1s to 1h")
-	}
+	v.between("pause", h.Pause, time.Second, mostPause)
 }
 
 func loopback(host string) bool {

@@ -244,8 +244,6 @@ type Told struct {
 	Rows    int64              `json:"rows"` // records kept
 	Refused int64              `json:"refused"`
 	Faults  []*report.RowError `json:"-"` // the first of them
-
-	gaps int // in the batch at hand: no rows
 }
 
 // tell keeps records in batches. A row that cannot be used may have said that somebody else has an address now: from the
@@ -255,9 +253,9 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 	batch := make([]line.Record, 0, tellBatch)
 	flush := func() error {
 		refused, err := s.archive.Tell(ctx, batch)
-		told.Rows += int64(len(batch) - refused - told.gaps)
+		told.Rows -= int64(refused)
 		told.Refused += int64(refused)
-		batch, told.gaps = batch[:0], 0
+		batch = batch[:0]
 		return err
 	}
 	latest := line.Moment{}
@@ -278,7 +276,6 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 			batch = append(batch, line.Record{
 				Action: line.Missing, Range: line.Range{Prefix: about}, Since: from, At: line.Moment{Earliest: to.Earliest, Latest: max(to.Latest, latest.Latest)},
 			})
-			told.gaps++
 		}
 		clear(torn)
 	}
@@ -302,6 +299,7 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 		if !read || r.At.Latest > latest.Latest {
 			latest, read = r.At, true
 		}
+		told.Rows++
 		if batch = append(batch, r); len(batch) >= tellBatch {
 			if err := flush(); err != nil {
 				return told, err
