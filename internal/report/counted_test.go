@@ -11,8 +11,13 @@ func TestCounted(t *testing.T) {
 		n           int64
 		thing, want string
 	}{
-		{1, "report", "1 report"}, {0, "report", "0 reports"}, {2, "new incident", "2 new incidents"}, {1, "entry", "1 entry"},
-		{30, "entry", "30 entries"}, {1, "address", "1 address"}, {9, "address", "9 addresses"},
+		{1, "report", "1 report"},
+		{0, "report", "0 reports"},
+		{2, "new incident", "2 new incidents"},
+		{1, "entry", "1 entry"},
+		{30, "entry", "30 entries"},
+		{1, "address", "1 address"},
+		{9, "address", "9 addresses"},
 	} {
 		if got := report.Counted(c.n, c.thing); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
