@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,7 +27,20 @@ type event struct {
 type tally struct {
 	passed, failed, skipped int
 	skips                   []string // "PACKAGE TEST: reason"
+	slow                    []slowTest
 }
+
+// slowTest is a test that took long, its subtests included.
+type slowTest struct {
+	name    string // "PACKAGE TEST"
+	elapsed float64
+}
+
+// A test that takes as many seconds is named at the end, with some others like it: where to save time.
+const (
+	slowSeconds = 5
+	slowNamed   = 25
+)
 
 func (t tally) good(ci bool) bool {
 	return t.failed == 0 && t.passed > 0 && (t.skipped == 0 || !ci)
@@ -34,6 +48,10 @@ func (t tally) good(ci bool) bool {
 
 // print ends with the sums, alone on the last line.
 func (t tally) print(w io.Writer, ci bool) {
+	slices.SortFunc(t.slow, func(a, b slowTest) int { return cmp.Compare(b.elapsed, a.elapsed) })
+	for _, s := range t.slow[:min(len(t.slow), slowNamed)] {
+		fmt.Fprintf(w, "slow  %s %s\n", s.name, seconds(s.elapsed))
+	}
 	for _, s := range slices.Sorted(slices.Values(t.skips)) {
 		fmt.Fprintf(w, "skip  %s\n", s)
 	}
@@ -146,6 +164,9 @@ func parent(name string) string {
 func (r *results) endTest(e event) {
 	t := r.test(e)
 	t.ended = true
+	if parent(e.Test) == "" && e.Elapsed >= slowSeconds {
+		r.slow = append(r.slow, slowTest{e.Package + " " + e.Test, e.Elapsed})
+	}
 	switch e.Action {
 	case "pass":
 		if !t.children {
