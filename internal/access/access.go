@@ -143,6 +143,14 @@ func From(ctx context.Context) Caller {
 // Has reports whether the caller has a role.
 func (c *Caller) Has(r Role) bool { return slices.Contains(c.Roles, r) }
 
+// Tag is how the node's own log names the caller: a person by their id, as a login is personal.
+func (c *Caller) Tag() string {
+	if c.Person.IsZero() {
+		return c.Name
+	}
+	return "person " + c.Person.String()
+}
+
 // May reports whether the caller may do something with a record, in some field of it at least.
 func (c *Caller) May(a Action, r Record) bool { return len(c.Fields(a, r)) > 0 }
 

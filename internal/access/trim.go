@@ -6,7 +6,8 @@ import (
 )
 
 // Shown is what a view of a record says of itself. The fields of such a struct say by a tag which field of the record
-// they are, `access:"times"`; one that says nothing, or something that there is not, is never shown to anybody.
+// they are, `access:"times"`; one that says nothing, or something that there is not, is never shown to anybody. A field that
+// holds views of their own, or an embedded one, is judged by theirs.
 type Shown interface{ Record() Record }
 
 var shown = reflect.TypeFor[Shown]()
@@ -71,7 +72,11 @@ func (t *trimmer) trimStruct(v reflect.Value) {
 	}
 	for i := range typ.NumField() {
 		f := typ.Field(i)
-		if !f.IsExported() {
+		switch {
+		case f.Anonymous && f.Type.Kind() == reflect.Struct, Judged(f.Type):
+			t.trim(v.Field(i))
+			continue
+		case !f.IsExported():
 			continue
 		}
 		if is && !slices.Contains(allowed, Field(f.Tag.Get("access"))) {
@@ -92,6 +97,14 @@ func (t *trimmer) fields(r Record) []Field {
 		t.sees[r] = all
 	}
 	return all
+}
+
+// Judged reports whether values of a type are views, or pointers to or lists of such: each is then judged by itself.
+func Judged(t reflect.Type) bool {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct && t.Implements(shown)
 }
 
 // mayHold reports whether values of a type can have a Shown in them.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/template"
 
+	"tocsin/internal/access"
 	"tocsin/internal/desk"
 	"tocsin/internal/formats/letter"
 	"tocsin/internal/report"
@@ -28,12 +29,15 @@ var answerKinds = []answerKind{
 
 // answer is what a person may send. Tocsin sends nothing.
 type answer struct {
-	To         string `json:"to"`
-	Subject    string `json:"subject"`
-	InReplyTo  string `json:"in_reply_to,omitempty" doc:"for the header In-Reply-To"`
-	References string `json:"references,omitempty" doc:"for the header References"`
-	Text       string `json:"text" doc:"what stands in [brackets] is for you to fill in"`
+	To         string `access:"sender" json:"to"`
+	Subject    string `access:"text" json:"subject"`
+	InReplyTo  string `access:"text" json:"in_reply_to,omitempty" doc:"for the header In-Reply-To"`
+	References string `access:"text" json:"references,omitempty" doc:"for the header References"`
+	Text       string `access:"text" json:"text" doc:"what stands in [brackets] is for you to fill in"`
 }
+
+// Record is access.Shown's.
+func (answer) Record() access.Record { return access.Letter }
 
 // answers reads the templates once.
 type answers struct{ all *template.Template }

@@ -1,18 +1,14 @@
-// Package api is what people at the desk, and programs of theirs, can do over HTTP: deal with the mails that wait for a
-// person. It speaks OpenAPI 3.1 and answers faults as problem documents (RFC 9457). It talks to interfaces that it
+// Package api is what people and programs of theirs can do over HTTP. It speaks OpenAPI 3.1 and answers faults as problem
+// documents (RFC 9457). Each operation says what it needs of the table of rights (gate.go). It talks to interfaces that it
 // declares itself; what is behind them it does not know.
 package api
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -79,39 +75,21 @@ type Rooms struct {
 // API is the handler of everything below Prefix but what other rooms serve there.
 type API struct {
 	rooms   Rooms
-	tokens  []token
-	enter   func(huma.Context, func(huma.Context)) // lets people in
+	door    Door
 	answers *answers
 	log     *slog.Logger
 	huma    huma.API
+
+	answersWith []reflect.Type // what operations answer with, as add was told
 }
 
 // Prefix is where the API stands.
 const Prefix = "/api/v1"
 
-type token struct {
-	name string
-	sum  [sha256.Size]byte
-}
-
-// New makes the handler for people with tokens. cfg is valid and names one token at least.
-func New(cfg Config, version string, rooms Rooms, log *slog.Logger) (http.Handler, error) {
-	a := &API{rooms: rooms, log: log}
-	a.enter = a.admit
-	for _, t := range cfg.Tokens {
-		sum, err := hex.DecodeString(t.SHA256)
-		if err != nil || len(sum) != sha256.Size {
-			return nil, fmt.Errorf("token %s has no SHA-256", t.Name)
-		}
-		a.tokens = append(a.tokens, token{t.Name, [sha256.Size]byte(sum)})
-	}
-	return a.handler(version)
-}
-
-// NewLocal makes the handler for whoever has been let in already, by the permissions of the data directory. WithCaller
-// says who that is.
-func NewLocal(version string, rooms Rooms, log *slog.Logger) (http.Handler, error) {
-	a := &API{rooms: rooms, log: log, enter: func(ctx huma.Context, next func(huma.Context)) { next(ctx) }}
+// New makes the handler. A request whose context has a caller already (access.With) is let in as such: a command on this
+// machine, or a page that asks for its visitor. door lets in the others; nil lets in none.
+func New(version string, rooms Rooms, door Door, log *slog.Logger) (http.Handler, error) {
+	a := &API{rooms: rooms, door: door, log: log}
 	return a.handler(version)
 }
 
@@ -121,17 +99,17 @@ func (a *API) handler(version string) (http.Handler, error) {
 		return nil, err
 	}
 	c := huma.DefaultConfig("Tocsin", version)
-	c.Info.Description = "What people at the abuse desk do: with mails that are in no format (docs/waiting.md), and ask of lines (docs/lookup.md)."
+	c.Info.Description = "What people at the abuse desk do, as far as their roles allow: x-access says what each operation needs (docs/access.md)."
 	c.OpenAPIPath = Prefix + "/openapi"
 	c.DocsPath, c.SchemasPath = "", "" // the page of docs would load a program from elsewhere
 	c.CreateHooks = nil                // no links to schemas in the answers
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {
-		Type: "http", Scheme: "bearer", Description: "a token of api.tokens in tocsin.yaml",
+		Type: "http", Scheme: "bearer", Description: "a token of a person, or one of api.tokens in tocsin.yaml",
 	}}
 	c.Security = []map[string][]string{{"token": {}}}
 	mux := http.NewServeMux()
 	a.huma = humago.New(mux, c)
-	a.huma.UseMiddleware(a.enter)
+	a.huma.UseMiddleware(a.admit)
 	a.register()
 	a.registerLines()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -146,47 +124,9 @@ func (a *API) handler(version string) (http.Handler, error) {
 	}), nil
 }
 
-type callerKey struct{}
-
-// WithCaller says who makes a request of NewLocal's handler.
-func WithCaller(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, callerKey{}, name)
-}
-
-// Caller is who makes a request, as WithCaller said.
-func Caller(ctx context.Context) string { return who(ctx) }
-
-// who is the name of the token that the request carries.
-func who(ctx context.Context) string {
-	name, _ := ctx.Value(callerKey{}).(string)
-	return name
-}
-
-// admit lets in whoever shows a token (RFC 6750 §2.1). All are compared, each in constant time, so that the time taken
-// tells nothing about any of them.
-func (a *API) admit(ctx huma.Context, next func(huma.Context)) {
-	scheme, credentials, _ := strings.Cut(ctx.Header("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || credentials == "" {
-		ctx.SetHeader("WWW-Authenticate", `Bearer realm="tocsin"`)
-		_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "send your token: Authorization: Bearer TOKEN")
-		return
-	}
-	sum := sha256.Sum256([]byte(strings.TrimSpace(credentials)))
-	found := -1
-	for i := range a.tokens {
-		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(a.tokens[i].sum[:], sum[:]), i, found)
-	}
-	if found < 0 {
-		ctx.SetHeader("WWW-Authenticate", `Bearer realm="tocsin", error="invalid_token"`)
-		_ = huma.WriteErr(a.huma, ctx, http.StatusUnauthorized, "this token is not one of a person here: api.tokens lists them")
-		return
-	}
-	next(huma.WithValue(ctx, callerKey{}, a.tokens[found].name))
-}
-
 // did logs who did what to which report. Nothing personal but the name that the config gives the token.
 func (a *API) did(ctx context.Context, what string, id report.ID, attrs ...any) {
-	a.log.InfoContext(ctx, "a person dealt with a report", append([]any{"what", what, "by", who(ctx), "report", id}, attrs...)...)
+	a.log.InfoContext(ctx, "a person dealt with a report", append([]any{"what", what, "by", by(ctx), "report", id}, attrs...)...)
 }
 
 // problem is the one place that says which fault is which status. What is not a fault of the caller's is logged, and
@@ -202,7 +142,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 	case errors.Is(err, desk.ErrNoOriginal):
 		return huma.Error410Gone("the original is past its end date (retention.originals) and was deleted")
 	case errors.Is(err, evidence.ErrShort), errors.Is(err, evidence.ErrForked), errors.Is(err, inquiry.ErrNoLog):
-		a.log.ErrorContext(ctx, "a person was not answered, as it cannot be logged", "by", who(ctx), "error", err)
+		a.log.ErrorContext(ctx, "a person was not answered, as it cannot be logged", "by", by(ctx), "error", err)
 		return huma.Error503ServiceUnavailable(unlogged(err))
 	case errors.Is(err, contact.ErrUnknown):
 		return huma.Error404NotFound("nobody knows a line of this handle")
@@ -225,7 +165,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 		}
 		return huma.Error422UnprocessableEntity("mend what is wrong and send it again: nothing was changed", details...)
 	}
-	a.log.ErrorContext(ctx, "a request of a person failed", "by", who(ctx), "error", err)
+	a.log.ErrorContext(ctx, "a request of a person failed", "by", by(ctx), "error", err)
 	return huma.Error500InternalServerError("something went wrong here: try again later")
 }
 

@@ -4,14 +4,18 @@ import (
 	"context"
 	"time"
 
+	"tocsin/internal/access"
 	"tocsin/internal/desk"
 )
 
 type blockedEntry struct {
-	Sender string    `json:"sender" doc:"an address, or @domain"`
-	At     time.Time `json:"at"`
-	Who    string    `json:"who"`
+	Sender string    `access:"sender" json:"sender" doc:"an address, or @domain"`
+	At     time.Time `access:"sender" json:"at"`
+	Who    string    `access:"sender" json:"who"`
 }
+
+// Record is access.Shown's.
+func (blockedEntry) Record() access.Record { return access.Sender }
 
 type blockedOutput struct {
 	Body struct {
@@ -52,7 +56,7 @@ func (a *API) block(ctx context.Context, in *struct {
 		return nil, a.problem(ctx, err)
 	}
 	if !in.Body.Try {
-		a.log.InfoContext(ctx, "an author was blocked", "by", who(ctx), "reports", sent.Reports)
+		a.log.InfoContext(ctx, "an author was blocked", "by", by(ctx), "reports", sent.Reports)
 	}
 	out := &blockOutput{}
 	out.Body.Sender, _ = desk.Sender(in.Body.Sender)
@@ -70,6 +74,6 @@ func (a *API) unblock(ctx context.Context, in *struct {
 	if err := a.rooms.Blocks.Unblock(ctx, in.Body.Sender); err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	a.log.InfoContext(ctx, "a block was taken back", "by", who(ctx))
+	a.log.InfoContext(ctx, "a block was taken back", "by", by(ctx))
 	return nil, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/internal/access"
 	"tocsin/internal/line"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
@@ -21,26 +22,32 @@ import (
 
 // Lookup is whose an address is, and which line it was.
 type Lookup struct {
-	Addr    string       `json:"addr"`
-	Party   report.Party `json:"party"`
-	Prefix  string       `json:"prefix,omitempty"`
-	ASN     uint32       `json:"asn,omitempty"`
-	Org     string       `json:"org,omitempty"`
-	CC      string       `json:"cc,omitempty"`
-	Abuse   string       `json:"abuse,omitempty"`
-	Partner string       `json:"partner,omitempty"`
-	CGNAT   bool         `json:"cgnat,omitempty"`
+	Addr    string       `access:"address" json:"addr"`
+	Party   report.Party `access:"holder" json:"party"`
+	Prefix  string       `access:"holder" json:"prefix,omitempty"`
+	ASN     uint32       `access:"holder" json:"asn,omitempty"`
+	Org     string       `access:"holder" json:"org,omitempty"`
+	CC      string       `access:"holder" json:"cc,omitempty"`
+	Abuse   string       `access:"holder" json:"abuse,omitempty"`
+	Partner string       `access:"holder" json:"partner,omitempty"`
+	CGNAT   bool         `access:"holder" json:"cgnat,omitempty"`
 	Line    *LineAnswer  `json:"line,omitempty" doc:"missing where nobody was asked: the address is not ours, no source knows lines, or no time was given"`
-	Note    string       `json:"note,omitempty"`
+	Note    string       `access:"holder" json:"note,omitempty"`
 }
+
+// Record is access.Shown's.
+func (Lookup) Record() access.Record { return access.Address }
 
 // LineAnswer is which line held an address, port and protocol at an instant.
 type LineAnswer struct {
-	State  report.LineState `json:"state" enum:"unique,ambiguous,none,outside-retention"`
-	Handle string           `json:"handle,omitempty" doc:"the line's random handle, as in an incident's party"`
-	Count  int              `json:"count,omitempty" doc:"lines that it could be, where it is ambiguous"`
-	Reason string           `json:"reason,omitempty" doc:"why it is not unique"`
+	State  report.LineState `access:"answer" json:"state" enum:"unique,ambiguous,none,outside-retention"`
+	Handle string           `access:"handle" json:"handle,omitempty" doc:"the line's random handle, as in an incident's party"`
+	Count  int              `access:"answer" json:"count,omitempty" doc:"lines that it could be, where it is ambiguous"`
+	Reason string           `access:"answer" json:"reason,omitempty" doc:"why it is not unique"`
 }
+
+// Record is access.Shown's.
+func (LineAnswer) Record() access.Record { return access.Line }
 
 // LookupOf says whose an address is, by what the tables say of it.
 func LookupOf(addr netip.Addr, h *report.Holder) Lookup {
@@ -78,19 +85,20 @@ type Lines interface {
 }
 
 func (a *API) registerLines() {
-	add := func(id, method, path, summary string, errs ...int) huma.Operation {
-		return huma.Operation{OperationID: id, Method: method, Path: Prefix + path, Summary: summary, Errors: append([]int{401, 422}, errs...)}
+	op := func(id, method, path, summary string, errs ...int) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Errors: errs}
 	}
-	huma.Register(a.huma, add("lookup", http.MethodPost, "/lookup", "Whose an address is, and which line held it", 429), a.lookup)
-	huma.Register(a.huma, add("reveal", http.MethodPost, "/reveal", "Whose a line is: logged before it is shown", 404, 410, 429), a.reveal)
-	huma.Register(a.huma, add("list-questions", http.MethodGet, "/questions", "Questions above the day's budget, which wait for a second person"), a.questions)
-	huma.Register(a.huma, add("approve-question", http.MethodPost, "/questions/{id}/approve", "Approve another person's question", 403, 404, 409), a.decide(true))
-	huma.Register(a.huma, add("refuse-question", http.MethodPost, "/questions/{id}/refuse", "Refuse another person's question", 403, 404, 409), a.decide(false))
-	huma.Register(a.huma, add("list-line-sources", http.MethodGet, "/lines/sources", "What knows lines, and how it is"), a.lineSources)
-	huma.Register(a.huma, add("purge-lines", http.MethodPost, "/lines/purge", "Delete line sessions that have come to their end, or all before a day"), a.purgeLines)
-	huma.Register(a.huma, add("hold", http.MethodPost, "/holds", "Keep what a request names beyond its end date; it discloses nothing"), a.hold)
-	huma.Register(a.huma, add("list-holds", http.MethodGet, "/holds", "The holds in force"), a.holds)
-	huma.Register(a.huma, add("lift-hold", http.MethodPost, "/holds/{id}/lift", "End a hold", 404), a.lift)
+	decide := need{access.Decide, access.Question}
+	add(a, need{access.See, access.Address}, op("lookup", http.MethodPost, "/lookup", "Whose an address is, and, where a time is given, which line held it: that needs line:ask", 429), a.lookup)
+	add(a, need{access.Reveal, access.Line}, op("reveal", http.MethodPost, "/reveal", "Whose a line is: logged before it is shown", 404, 410, 429), a.reveal)
+	add(a, need{access.See, access.Question}, op("list-questions", http.MethodGet, "/questions", "Questions above the day's budget, which wait for a second person"), a.questions)
+	add(a, decide, op("approve-question", http.MethodPost, "/questions/{id}/approve", "Approve another person's question", 404, 409), a.decide(true))
+	add(a, decide, op("refuse-question", http.MethodPost, "/questions/{id}/refuse", "Refuse another person's question", 404, 409), a.decide(false))
+	add(a, need{access.See, access.LineSource}, op("list-line-sources", http.MethodGet, "/lines/sources", "What knows lines, and how it is"), a.lineSources)
+	add(a, need{access.Change, access.LineSource}, op("purge-lines", http.MethodPost, "/lines/purge", "Delete line sessions that have come to their end, or all before a day"), a.purgeLines)
+	add(a, need{access.Change, access.Hold}, op("hold", http.MethodPost, "/holds", "Keep what a request names beyond its end date; it discloses nothing"), a.hold)
+	add(a, need{access.See, access.Hold}, op("list-holds", http.MethodGet, "/holds", "The holds in force"), a.holds)
+	add(a, need{access.Change, access.Hold}, op("lift-hold", http.MethodPost, "/holds/{id}/lift", "End a hold", 404), a.lift)
 }
 
 // lookupInput has the address in its body, because paths stand in the logs of proxies.
@@ -110,6 +118,11 @@ type lookupInput struct {
 type lookupOutput struct{ Body Lookup }
 
 func (a *API) lookup(ctx context.Context, in *lookupInput) (*lookupOutput, error) {
+	if in.Body.At != "" {
+		if why := a.mayNot(ctx, need{access.Ask, access.Line}); why != "" {
+			return nil, huma.Error403Forbidden(why)
+		}
+	}
 	q, err := in.question()
 	if err != nil {
 		return nil, a.problem(ctx, err)
@@ -177,11 +190,14 @@ type revealInput struct {
 
 // Revealed is whose a line is.
 type Revealed struct {
-	Line    string   `json:"line"`
-	Name    string   `json:"name" doc:"the name that the sources have for the line"`
-	Contact *Contact `json:"contact,omitempty"`
-	Note    string   `json:"note,omitempty" doc:"why there is no contact"`
+	Line    string   `access:"name" json:"line"`
+	Name    string   `access:"name" json:"name" doc:"the name that the sources have for the line"`
+	Contact *Contact `access:"contact" json:"contact,omitempty"`
+	Note    string   `access:"contact" json:"note,omitempty" doc:"why there is no contact"`
 }
+
+// Record is access.Shown's.
+func (Revealed) Record() access.Record { return access.Line }
 
 // Contact is how to reach whoever has a line.
 type Contact struct {
@@ -249,15 +265,18 @@ func when(s *line.Selector, at, zone string) error {
 
 // QuestionEntry is a question that waits.
 type QuestionEntry struct {
-	ID       string          `json:"id"`
-	Kind     inquiry.Kind    `json:"kind"`
-	At       time.Time       `json:"at"`
-	Who      string          `json:"who"`
-	Reason   string          `json:"reason"`
-	Document string          `json:"document,omitempty"`
-	About    json.RawMessage `json:"about" doc:"the address and the time, or the line"`
-	State    inquiry.State   `json:"state"`
+	ID       string          `access:"id" json:"id"`
+	Kind     inquiry.Kind    `access:"kind" json:"kind"`
+	At       time.Time       `access:"times" json:"at"`
+	Who      string          `access:"asker" json:"who"`
+	Reason   string          `access:"reason" json:"reason"`
+	Document string          `access:"about" json:"document,omitempty"`
+	About    json.RawMessage `access:"about" json:"about" doc:"the address and the time, or the line"`
+	State    inquiry.State   `access:"state" json:"state"`
 }
+
+// Record is access.Shown's.
+func (QuestionEntry) Record() access.Record { return access.Question }
 
 func questionOf(k *inquiry.Kept) QuestionEntry {
 	return QuestionEntry{k.ID.String(), k.Kind, k.At, k.Who, k.Reason, k.Document, json.RawMessage(k.Text), k.State}
@@ -294,20 +313,44 @@ func (a *API) decide(approve bool) func(context.Context, *PathID) (*questionOutp
 		if err != nil {
 			return nil, a.problem(ctx, err)
 		}
-		a.log.InfoContext(ctx, "a person decided on another's question", "by", who(ctx), "question", id, "state", string(kept.State))
+		a.log.InfoContext(ctx, "a person decided on another's question", "by", by(ctx), "question", id, "state", string(kept.State))
 		return &questionOutput{questionOf(&kept)}, nil
 	}
 }
 
+// LineSource is where lines are known from, and how it is.
+type LineSource struct {
+	Name    string    `access:"name" json:"name"`
+	Kind    string    `access:"name" json:"kind"`
+	Rows    int64     `access:"health" json:"rows" doc:"records kept, ever; of one that is asked, its answers since the node began"`
+	Refused int64     `access:"health" json:"refused" doc:"since the node began"`
+	Latest  time.Time `access:"health" json:"latest" doc:"what it said last is of then"`
+	Lag     float64   `access:"health" json:"lag_seconds"`
+	Clock   int64     `access:"health" json:"clock_offset_seconds" doc:"by which its clock may be off, lately"`
+	Gaps    int       `access:"health" json:"gaps" doc:"spans of its log that are known to be missing"`
+	Since   time.Time `access:"sessions" json:"since" doc:"what was before is deleted"`
+	Health  string    `access:"health" json:"health" enum:"well,silent,down,clock,resting"`
+	Cached  int64     `access:"health" json:"cached,omitempty" doc:"questions that were answered from what it had said lately"`
+	Unasked int64     `access:"health" json:"unasked,omitempty" doc:"questions that were not put while it rests"`
+	Fault   string    `access:"health" json:"fault,omitempty" doc:"why it failed last"`
+}
+
+// Record is access.Shown's.
+func (LineSource) Record() access.Record { return access.LineSource }
+
 type lineSourcesOutput struct {
 	Body struct {
-		Items []sources.Status `json:"items"`
+		Items []LineSource `json:"items"`
 	}
 }
 
 func (a *API) lineSources(context.Context, *struct{}) (*lineSourcesOutput, error) {
 	out := &lineSourcesOutput{}
-	out.Body.Items = append([]sources.Status{}, a.rooms.Lines.Status()...)
+	all := a.rooms.Lines.Status()
+	out.Body.Items = make([]LineSource, len(all))
+	for i := range all {
+		out.Body.Items[i] = LineSource(all[i])
+	}
 	return out, nil
 }
 
@@ -338,7 +381,7 @@ func (a *API) purgeLines(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	a.log.InfoContext(ctx, "a person purged line sessions", "by", who(ctx))
+	a.log.InfoContext(ctx, "a person purged line sessions", "by", by(ctx))
 	out := &purgeOutput{}
 	out.Body.Items = append([]sources.Purged{}, gone...)
 	return out, nil
@@ -346,18 +389,21 @@ func (a *API) purgeLines(ctx context.Context, in *struct {
 
 // HoldEntry is a hold.
 type HoldEntry struct {
-	ID       string    `json:"id,omitempty"`
-	Request  string    `json:"request" doc:"the request that it is made for"`
-	Addr     string    `json:"addr"`
-	Port     uint16    `json:"port,omitempty" maximum:"65535"`
-	Proto    string    `json:"proto,omitempty"`
-	From     time.Time `json:"from"`
-	To       time.Time `json:"to" doc:"half-open"`
-	Until    time.Time `json:"until" doc:"ends by itself then"`
-	Who      string    `json:"who,omitempty"`
-	At       time.Time `json:"at,omitzero"`
-	Sessions int       `json:"sessions" required:"false" doc:"that are kept"`
+	ID       string    `access:"id" json:"id,omitempty"`
+	Request  string    `access:"authority" json:"request" doc:"the request that it is made for"`
+	Addr     string    `access:"about" json:"addr"`
+	Port     uint16    `access:"about" json:"port,omitempty" maximum:"65535"`
+	Proto    string    `access:"about" json:"proto,omitempty"`
+	From     time.Time `access:"times" json:"from"`
+	To       time.Time `access:"times" json:"to" doc:"half-open"`
+	Until    time.Time `access:"times" json:"until" doc:"ends by itself then"`
+	Who      string    `access:"state" json:"who,omitempty"`
+	At       time.Time `access:"times" json:"at,omitzero"`
+	Sessions int       `access:"state" json:"sessions" required:"false" doc:"that are kept"`
 }
+
+// Record is access.Shown's.
+func (HoldEntry) Record() access.Record { return access.Hold }
 
 func holdOf(h *hold.Hold) HoldEntry {
 	e := HoldEntry{h.ID.String(), h.Request, h.Addr.String(), h.Port, h.Proto, h.From, h.To, h.Until, h.Who, h.At, 0}
@@ -381,7 +427,7 @@ func (a *API) hold(ctx context.Context, in *struct{ Body HoldEntry }) (*holdOutp
 	if _, err := a.rooms.Lines.Hold(ctx, h); err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	a.log.InfoContext(ctx, "a hold was made", "by", who(ctx), "hold", h.ID)
+	a.log.InfoContext(ctx, "a hold was made", "by", by(ctx), "hold", h.ID)
 	return &holdOutput{holdOf(h)}, nil
 }
 
@@ -412,6 +458,6 @@ func (a *API) lift(ctx context.Context, in *PathID) (*struct{}, error) {
 	if err := a.rooms.Lines.Lift(ctx, id, who(ctx)); err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	a.log.InfoContext(ctx, "a hold was lifted", "by", who(ctx), "hold", id)
+	a.log.InfoContext(ctx, "a hold was lifted", "by", by(ctx), "hold", id)
 	return nil, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"tocsin/internal/access"
 	"tocsin/internal/desk"
 	"tocsin/internal/formats/letter"
 	"tocsin/internal/report"
@@ -21,21 +22,24 @@ import (
 
 // listed is a letter in a list.
 type listed struct {
-	ID           string    `json:"id"`
-	ReceivedAt   time.Time `json:"received_at"`
-	State        string    `json:"state" enum:"waiting,set-aside,worked"`
-	Reason       string    `json:"reason" doc:"why it waits, or was set aside"`
-	Apart        string    `json:"apart,omitempty" doc:"type under which it is filed apart"`
-	Channel      string    `json:"channel"`
-	Reporter     string    `json:"reporter"`
-	From         string    `json:"from,omitempty" doc:"the author's address as the mail says, which anybody can write"`
-	Name         string    `json:"name,omitempty" doc:"name of the file or subject of the mail"`
-	Authenticity string    `json:"authenticity,omitempty" doc:"what was found out about who sent it; empty: not checked"`
-	Signer       string    `json:"signer,omitempty" doc:"domain whose signature is on it"`
-	TLP          string    `json:"tlp"`
-	Thread       string    `json:"thread,omitempty" doc:"oldest report of its thread"`
-	Exercise     bool      `json:"exercise,omitempty"`
+	ID           string    `access:"id" json:"id"`
+	ReceivedAt   time.Time `access:"times" json:"received_at"`
+	State        string    `access:"state" json:"state" enum:"waiting,set-aside,worked"`
+	Reason       string    `access:"state" json:"reason" doc:"why it waits, or was set aside"`
+	Apart        string    `access:"state" json:"apart,omitempty" doc:"type under which it is filed apart"`
+	Channel      string    `access:"sender" json:"channel"`
+	Reporter     string    `access:"sender" json:"reporter"`
+	From         string    `access:"sender" json:"from,omitempty" doc:"the author's address as the mail says, which anybody can write"`
+	Name         string    `access:"text" json:"name,omitempty" doc:"name of the file or subject of the mail"`
+	Authenticity string    `access:"sender" json:"authenticity,omitempty" doc:"what was found out about who sent it; empty: not checked"`
+	Signer       string    `access:"sender" json:"signer,omitempty" doc:"domain whose signature is on it"`
+	TLP          string    `access:"state" json:"tlp"`
+	Thread       string    `access:"id" json:"thread,omitempty" doc:"oldest report of its thread"`
+	Exercise     bool      `access:"state" json:"exercise,omitempty"`
 }
+
+// Record is access.Shown's.
+func (listed) Record() access.Record { return access.Letter }
 
 func listedOf(l *desk.Letter) listed {
 	out := listed{
@@ -60,14 +64,17 @@ func listOf(all []desk.Letter) []listed {
 // opened is a letter with all that a person needs to deal with it.
 type opened struct {
 	listed
-	Events      int64               `json:"events" doc:"made of it so far"`
-	Assigned    *assigned           `json:"assigned,omitempty" doc:"what a person said of it"`
-	Letter      *letter.Reading     `json:"letter,omitempty" doc:"its text, made to be displayed; missing once it is past its end date"`
-	Suggestions []letter.Suggestion `json:"suggestions"`
+	Events      int64               `access:"events" json:"events" doc:"made of it so far"`
+	Assigned    *assigned           `access:"events" json:"assigned,omitempty" doc:"what a person said of it"`
+	Letter      *letter.Reading     `access:"text" json:"letter,omitempty" doc:"its text, made to be displayed; missing once it is past its end date"`
+	Suggestions []letter.Suggestion `access:"text" json:"suggestions"`
 	InThread    []listed            `json:"in_thread" doc:"the mails of its thread, itself included, oldest first"`
-	Answers     []offered           `json:"answers" doc:"answers that can be drawn up"`
-	NoAnswer    string              `json:"no_answer,omitempty" doc:"why none is offered"`
+	Answers     []offered           `access:"text" json:"answers" doc:"answers that can be drawn up"`
+	NoAnswer    string              `access:"text" json:"no_answer,omitempty" doc:"why none is offered"`
 }
+
+// Record is access.Shown's.
+func (opened) Record() access.Record { return access.Letter }
 
 type assigned struct {
 	Who      string    `json:"who"`
@@ -108,24 +115,25 @@ type page struct {
 }
 
 func (a *API) register() {
-	add := func(id, method, path, summary string) huma.Operation {
-		return huma.Operation{OperationID: id, Method: method, Path: Prefix + path, Summary: summary, Errors: []int{401, 404, 409, 422}}
+	op := func(id, method, path, summary string) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: path, Summary: summary, Errors: []int{404, 409}}
 	}
-	huma.Register(a.huma, add("list-waiting", http.MethodGet, "/waiting", "Mails that wait for a person, oldest first"), a.list(report.StateWaiting))
-	huma.Register(a.huma, add("list-aside", http.MethodGet, "/aside", "Mails that were set aside, oldest first"), a.list(report.StateAside))
-	huma.Register(a.huma, add("show-waiting", http.MethodGet, "/waiting/{id}", "One mail: text, suggestions, thread, answers"), a.show)
-	huma.Register(a.huma, add("make-events", http.MethodPost, "/waiting/{id}/events", "Make events of a mail"), a.events)
-	huma.Register(a.huma, add("merge", http.MethodPost, "/waiting/{id}/merge", "Say that a mail is about an incident that there is"), a.merge)
-	huma.Register(a.huma, add("set-aside", http.MethodPost, "/waiting/{id}/aside", "Set a mail aside"), a.aside)
-	huma.Register(a.huma, add("bring", http.MethodPost, "/waiting/{id}/bring", "Bring a mail back that was set aside"), a.bring)
-	again := add("read-again", http.MethodPost, "/waiting/{id}/read-again", "Read a mail again, after a format was added")
+	see, work := need{access.See, access.Letter}, need{access.Change, access.Letter}
+	add(a, see, op("list-waiting", http.MethodGet, "/waiting", "Mails that wait for a person, oldest first"), a.list(report.StateWaiting))
+	add(a, see, op("list-aside", http.MethodGet, "/aside", "Mails that were set aside, oldest first"), a.list(report.StateAside))
+	add(a, see, op("show-waiting", http.MethodGet, "/waiting/{id}", "One mail: text, suggestions, thread, answers"), a.show)
+	add(a, work, op("make-events", http.MethodPost, "/waiting/{id}/events", "Make events of a mail"), a.events)
+	add(a, work, op("merge", http.MethodPost, "/waiting/{id}/merge", "Say that a mail is about an incident that there is"), a.merge)
+	add(a, work, op("set-aside", http.MethodPost, "/waiting/{id}/aside", "Set a mail aside"), a.aside)
+	add(a, work, op("bring", http.MethodPost, "/waiting/{id}/bring", "Bring a mail back that was set aside"), a.bring)
+	again := op("read-again", http.MethodPost, "/waiting/{id}/read-again", "Read a mail again, after a format was added")
 	again.DefaultStatus = http.StatusAccepted
 	again.Errors = append(again.Errors, http.StatusGone)
-	huma.Register(a.huma, again, a.readAgain)
-	huma.Register(a.huma, add("draw-up-answer", http.MethodPost, "/waiting/{id}/answers/{template}", "Draw up an answer; nothing is sent"), a.answer)
-	huma.Register(a.huma, add("list-blocked", http.MethodGet, "/blocked", "Authors of whom nothing more is wanted"), a.blocked)
-	huma.Register(a.huma, add("block", http.MethodPost, "/blocked", "Want nothing more from an author"), a.block)
-	huma.Register(a.huma, add("unblock", http.MethodPost, "/blocked/remove", "Take a block back"), a.unblock)
+	add(a, work, again, a.readAgain)
+	add(a, see, op("draw-up-answer", http.MethodPost, "/waiting/{id}/answers/{template}", "Draw up an answer; nothing is sent"), a.answer)
+	add(a, need{access.See, access.Sender}, op("list-blocked", http.MethodGet, "/blocked", "Authors of whom nothing more is wanted"), a.blocked)
+	add(a, need{access.Change, access.Sender}, op("block", http.MethodPost, "/blocked", "Want nothing more from an author"), a.block)
+	add(a, need{access.Change, access.Sender}, op("unblock", http.MethodPost, "/blocked/remove", "Take a block back"), a.unblock)
 }
 
 func (a *API) list(state report.State) func(context.Context, *pageInput) (*page, error) {

@@ -49,7 +49,7 @@ type App struct {
 	writer   *evidence.Writer // of evidence
 	worker   string           // id of the first key of evidence: names this worker among those that share a database
 	channels channels
-	api      http.Handler // nil where no person has a token
+	api      http.Handler
 	ready    atomic.Bool
 	listener net.Listener // nil until it listens
 }
@@ -109,7 +109,7 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.openLines(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(a.openDoor(), a.openAPI()); err != nil {
+	if err := errors.Join(a.openDoor(), a.openAPI()); err != nil { //nolint:contextcheck // each request has its own
 		return err
 	}
 	a.registerLag(ctx)

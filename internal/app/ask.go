@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 
+	"tocsin/internal/access"
 	"tocsin/internal/api"
 )
 
@@ -54,10 +55,6 @@ func AskNode(ctx context.Context, dir, by string, open func() (*App, error)) (*N
 	if err != nil {
 		return nil, err
 	}
-	h, err := a.localHandler()
-	if err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
 	if a.lines != nil {
 		if err := a.lines.Poll(ctx); err != nil { // makes answers less than unique, not wrong
 			a.log.Warn("a source of lines cannot be read", "error", err)
@@ -71,7 +68,7 @@ func AskNode(ctx context.Context, dir, by string, open func() (*App, error)) (*N
 			return nil
 		})
 	}()
-	n.client = &http.Client{Transport: inProcess{h}}
+	n.client = &http.Client{Transport: inProcess{a.localHandler()}}
 	n.done = func() error {
 		stop()
 		return errors.Join(<-ended, a.Close())
@@ -163,7 +160,7 @@ type inProcess struct{ handler http.Handler }
 // RoundTrip is http.RoundTripper's.
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	rec := &recorder{header: http.Header{}, code: http.StatusOK}
-	p.handler.ServeHTTP(rec, r.WithContext(api.WithCaller(r.Context(), userOf(os.Getuid()))))
+	p.handler.ServeHTTP(rec, r.WithContext(access.With(r.Context(), local(userOf(os.Getuid())))))
 	return &http.Response{
 		StatusCode: rec.code, Header: rec.header, Body: io.NopCloser(&rec.b), ContentLength: int64(rec.b.Len()), Request: r,
 		ProtoMajor: 1, ProtoMinor: 1,

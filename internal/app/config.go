@@ -29,8 +29,7 @@ type Config struct {
 	// flag --data goes before it. A relative path starts at the folder of this file, here and in every key below.
 	Data string `yaml:"data"`
 
-	// Listen is the address and port of the one HTTP listener: /healthz, /readyz, /metrics, POST /api/v1/reports
-	// and, with api.tokens, the rest of /api/v1. It
+	// Listen is the address and port of the one HTTP listener: the console, /api/v1, /healthz, /readyz and /metrics. It
 	// speaks plain HTTP, so keep it on loopback, behind a reverse proxy that speaks TLS; metrics need no token. "off"
 	// opens none.
 	Listen string `yaml:"listen"`

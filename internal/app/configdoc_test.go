@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/internal/access"
 	"tocsin/internal/app"
 	"tocsin/internal/network"
 	"tocsin/internal/report"
@@ -179,6 +180,8 @@ func typeName(t *testing.T, typ reflect.Type) string {
 		return "grade of the Admiralty code"
 	case reflect.TypeFor[map[string]time.Duration]():
 		return "durations by name"
+	case reflect.TypeFor[[]access.Role]():
+		return "list of roles"
 	case reflect.TypeFor[[]string]():
 		return "list of names"
 	case reflect.TypeFor[map[string]string]():

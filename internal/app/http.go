@@ -67,19 +67,17 @@ func (a *App) mux() *http.ServeMux {
 	m.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}))
 	m.Handle("/api/v1/reports", a.channels.http)
 	m.HandleFunc("GET /api/v1/reports/{id}", a.channels.http.Answer)
-	if a.api != nil {
-		m.Handle(api.Prefix+"/", a.api)
-	}
+	m.Handle(api.Prefix+"/", a.api)
 	return m
 }
 
-// openAPI makes the API of people, where people have tokens.
+// openAPI makes the API of people.
 func (a *App) openAPI() error {
-	if len(a.cfg.API.Tokens) == 0 {
-		return nil
+	tokens, err := api.NewTokens(a.cfg.API)
+	if err != nil {
+		return err
 	}
-	var err error
-	a.api, err = api.New(a.cfg.API, "1", a.rooms(), a.log)
+	a.api, err = api.New("1", a.rooms(), tokens, a.log)
 	return err
 }
 

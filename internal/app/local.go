@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"tocsin/internal/api"
+	"tocsin/internal/access"
 )
 
 // socketName is the socket in the data directory by which commands ask a running node. Whoever may open it could read
@@ -42,10 +42,6 @@ func socketPath(dir string) (path string, keep *os.File, err error) {
 
 // serveLocal answers commands on this machine until ctx ends.
 func (a *App) serveLocal(ctx context.Context) error {
-	handler, err := a.localHandler()
-	if err != nil {
-		return err
-	}
 	path, keep, err := socketPath(a.data.Dir)
 	if err != nil {
 		return fmt.Errorf("open the socket for commands: %w", err)
@@ -67,9 +63,9 @@ func (a *App) serveLocal(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("open the socket for commands: %w", Reason(err)), l.Close())
 	}
 	srv := &http.Server{
-		Handler: a.guard(handler), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		Handler: a.guard(a.localHandler()), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return api.WithCaller(ctx, peerName(c)) },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return access.With(ctx, local(peerName(c))) },
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
@@ -86,20 +82,22 @@ func (a *App) serveLocal(ctx context.Context) error {
 	return nil
 }
 
+// local is a caller of the socket: whoever may open it could read the database and the keys beside it, so they may all
+// that people of this node may.
+func local(name string) access.Caller {
+	return access.Caller{Name: name, Party: access.Own, Roles: access.RolesOf(access.OwnParty), Via: access.BySocket}
+}
+
 // localHandler is the API for whoever was let in by the permissions of the data directory.
-func (a *App) localHandler() (http.Handler, error) {
-	h, err := api.NewLocal("1", a.rooms(), a.log)
-	if err != nil {
-		return nil, err
-	}
+func (a *App) localHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if by := r.Header.Get(byHeader); by != "" {
-			name := api.Caller(r.Context())
+			c := access.From(r.Context())
 			by = strings.NewReplacer("(", "", ")", "").Replace(by) // they tell the two apart
-			r = r.WithContext(api.WithCaller(r.Context(), by+" ("+name+")"))
+			r = r.WithContext(access.With(r.Context(), local(by+" ("+c.Name+")")))
 		}
-		h.ServeHTTP(w, r)
-	}), nil
+		a.api.ServeHTTP(w, r)
+	})
 }
 
 // userOf is the name of a user of the system.

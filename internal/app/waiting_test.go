@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tocsin/internal/access"
 	"tocsin/internal/api"
 	"tocsin/internal/app"
 	"tocsin/internal/desk"
@@ -120,12 +121,15 @@ func node(t *testing.T, mails ...string) (*person, *locked) {
 	return nodeWith(t, func(*app.Config) {}, mails...)
 }
 
+// both roles of the desk.
+var both = []access.Role{access.Desk, access.Approver}
+
 func nodeWith(t *testing.T, change func(*app.Config), mails ...string) (*person, *locked) {
 	t.Helper()
 	log := &locked{}
 	cfg := app.Defaults(t.TempDir())
 	cfg.Listen = "127.0.0.1:0"
-	cfg.API.Tokens = []api.Token{{Name: "ann", SHA256: hash("secret")}, {Name: "bob", SHA256: hash("other")}}
+	cfg.API.Tokens = []api.Token{{Name: "ann", SHA256: hash("secret"), Roles: both}, {Name: "bob", SHA256: hash("other"), Roles: both}}
 	change(&cfg)
 	a, err := app.New(t.Context(), cfg, slog.New(slog.NewJSONHandler(log, nil)), time.Now)
 	if err != nil {
