@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tocsin/internal/api"
 	"tocsin/internal/app"
 )
 
@@ -31,7 +32,7 @@ func askNode(cmd *cobra.Command, data, by string, f func(*app.Node) error) error
 	if _, ok := errors.AsType[*exitError](err); ok {
 		return err
 	}
-	if d, ok := errors.AsType[*app.Declined](err); ok && d.Wrong {
+	if d, ok := errors.AsType[*api.Declined](err); ok && d.Wrong() {
 		return wrongUse("%w", d)
 	}
 	return cannot(err)
