@@ -147,6 +147,8 @@ func checkArrow(f source, from, to string) string {
 		return "a format imports report, and what formats share in formats/internal, only"
 	case a == b:
 		return ""
+	case a == "console" && b == "api": // pages ask the API, and nothing else (ADR 0024)
+		return ""
 	case column(a) == column(b):
 		return fmt.Sprintf("%s and %s are rooms of one column: declare an interface here and join them in app", a, b)
 	case column(a) < column(b):

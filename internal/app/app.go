@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/internal/console"
 	"tocsin/internal/desk"
 	"tocsin/internal/evidence"
 	"tocsin/internal/formats"
@@ -50,6 +51,7 @@ type App struct {
 	worker   string           // id of the first key of evidence: names this worker among those that share a database
 	channels channels
 	api      http.Handler
+	actors   []console.Actor // of a demo; see ShowAs
 	ready    atomic.Bool
 	listener net.Listener // nil until it listens
 }

@@ -60,15 +60,20 @@ func OpenPort(ctx context.Context, addr string) (net.Listener, error) {
 func (a *App) ListenOn(l net.Listener) { a.listener = l }
 
 // mux is the whole HTTP surface of the node.
-func (a *App) mux() *http.ServeMux {
+func (a *App) mux() (*http.ServeMux, error) {
+	pages, err := a.openConsole()
+	if err != nil {
+		return nil, err
+	}
 	m := http.NewServeMux()
+	m.Handle("/", pages)
 	m.HandleFunc("GET /healthz", a.healthz)
 	m.HandleFunc("GET /readyz", a.readyz)
 	m.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)}))
 	m.Handle("/api/v1/reports", a.channels.http)
 	m.HandleFunc("GET /api/v1/reports/{id}", a.channels.http.Answer)
 	m.Handle(api.Prefix+"/", a.api)
-	return m
+	return m, nil
 }
 
 // openAPI makes the API of people.
@@ -133,8 +138,12 @@ func (a *App) serve(ctx context.Context) error {
 		}
 		a.listener = l
 	}
+	mux, err := a.mux()
+	if err != nil {
+		return err
+	}
 	srv := &http.Server{
-		Handler: a.guard(a.mux()), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: a.guard(mux), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}

@@ -304,9 +304,11 @@ func (s *stage) table(ctx context.Context, out io.Writer) error {
 // serve runs the node so that it can be looked at and fed.
 func (s *stage) serve(ctx context.Context, port net.Listener, out io.Writer) error {
 	s.app.ListenOn(port)
+	s.app.ShowAs(actors())
 	fmt.Fprintf(out, `
 The node runs now; end it with Ctrl-C, and everything made up is removed.
 
+  open       http://%[1]s/   nobody signs in here: a switch at the top shows it as each role
   health     http://%[1]s/healthz
   metrics    http://%[1]s/metrics
   send it a report, signed in with this run's token:

@@ -1,0 +1,173 @@
+package console_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tocsin/internal/access"
+	"tocsin/internal/console"
+)
+
+var update = flag.Bool("update", false, "write the golden pages")
+
+// now is when all golden pages are looked at.
+func now() time.Time { return time.Date(2026, 3, 16, 20, 0, 0, 0, time.UTC) }
+
+// fake is an API that answers with what a test says, by method and path; and it keeps what it was asked.
+type fake struct {
+	t       *testing.T
+	answers map[string]any // "GET /incidents?limit=50": what; an int is a status
+	asked   []string
+	bodies  []string
+}
+
+func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	what := r.Method + " " + strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		f.t.Error(err)
+	}
+	f.asked, f.bodies = append(f.asked, what), append(f.bodies, string(body))
+	answer, ok := f.answers[what]
+	if !ok {
+		f.t.Errorf("nobody was to ask for %s", what)
+		answer = http.StatusNotFound
+	}
+	if status, ok := answer.(int); ok {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(status)
+		answer = map[string]any{"status": status, "detail": "this is what the API says"}
+	}
+	if text, ok := answer.(string); ok {
+		_, _ = io.WriteString(w, text)
+		return
+	}
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		f.t.Error(err)
+	}
+}
+
+// door lets in whoever has a role's name as their session.
+type door struct{}
+
+func (door) Visitor(_ *http.Request, secret string) (access.Caller, error) {
+	for _, r := range access.Roles() {
+		if string(r) == secret {
+			return access.Caller{Name: secret + "@example.net", Party: access.Own, Roles: []access.Role{r}, Via: access.BySession, Zone: "Europe/Berlin"}, nil
+		}
+	}
+	return access.Caller{}, console.ErrNoSession
+}
+
+// open makes a console over a fake API.
+func open(t *testing.T, answers map[string]any) (http.Handler, *fake) {
+	t.Helper()
+	f := &fake{t: t, answers: answers}
+	origin, err := url.Parse("https://abuse.example.net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := console.New(console.Options{API: f, Door: door{}, Origin: origin, Name: "Example Net", Log: slog.New(slog.DiscardHandler), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, f
+}
+
+// request is one of a browser in which somebody of a role is signed in; nobody where role is empty.
+func request(t *testing.T, h http.Handler, role access.Role, method, path string, form url.Values) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(context.WithoutCancel(t.Context()), method, "https://abuse.example.net"+path, strings.NewReader(form.Encode()))
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if role != "" {
+		r.AddCookie(&http.Cookie{Name: "__Host-tocsin", Value: string(role)})
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// golden compares a page with testdata/NAME.html.
+func golden(t *testing.T, name string, w *httptest.ResponseRecorder) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".html")
+	if *update {
+		if err := os.WriteFile(path, w.Body.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), w.Body.String()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+// TestRules: everybody who is signed in can read the table, and nobody else.
+func TestRules(t *testing.T) {
+	h, _ := open(t, nil)
+	golden(t, "rules", request(t, h, access.Officer, "GET", "/rules", nil))
+	if w := request(t, h, "", "GET", "/rules", nil); w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/signin?next=%2Frules" {
+		t.Errorf("nobody gets %d %s", w.Code, w.Header().Get("Location"))
+	}
+}
+
+// TestOtherSites: a form of another site does nothing, and no page sends its visitor to one.
+func TestOtherSites(t *testing.T) {
+	h, _ := open(t, nil)
+	for _, site := range []string{"cross-site", "same-site"} {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "https://abuse.example.net/theme", strings.NewReader("theme=dark"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", site)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden || len(w.Result().Cookies()) > 0 {
+			t.Errorf("a form of a %s is answered %d", site, w.Code)
+		}
+	}
+	for next, want := range map[string]string{
+		"/rules": "/rules", "/rules?a=b": "/rules?a=b", "": "/", "rules": "/", "//evil.example.com": "/", `/\evil.example.com`: "/",
+		"https://evil.example.com/": "/", "javascript:alert(1)": "/", "/\n/evil.example.com": "/", "/%0a": "/%0a", "\\\\evil.example.com": "/",
+		"https:evil.example.com": "/", "///evil.example.com": "/", "/\t/evil.example.com": "/",
+	} {
+		w := request(t, h, access.Desk, "POST", "/theme", url.Values{"theme": {"dark"}, "next": {next}})
+		if got := w.Header().Get("Location"); w.Code != http.StatusSeeOther || got != want {
+			t.Errorf("next %q leads to %q, want %q (%d)", next, got, want, w.Code)
+		}
+	}
+}
+
+// TestHeaders: each answer has them, of a page, a picture, a fault and a redirect alike.
+func TestHeaders(t *testing.T) {
+	h, _ := open(t, nil)
+	for path, code := range map[string]int{"/rules": 200, "/assets/bell.svg": 200, "/assets/none": 404, "/nothing": 404, "/assets/..%2fconsole.go": 404} {
+		w := request(t, h, access.Desk, "GET", path, nil)
+		if w.Code != code {
+			t.Errorf("%s: %d, want %d", path, w.Code, code)
+		}
+		csp := w.Header().Get("Content-Security-Policy")
+		if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || strings.Contains(csp, "*") ||
+			w.Header().Get("X-Content-Type-Options") != "nosniff" || w.Header().Get("Referrer-Policy") != "no-referrer" ||
+			w.Header().Get("X-Frame-Options") != "DENY" || w.Header().Get("Strict-Transport-Security") == "" {
+			t.Errorf("%s: %v", path, w.Header())
+		}
+	}
+}
