@@ -1,6 +1,9 @@
 package line
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Rules are how a source's records are to be understood.
 type Rules struct {
@@ -29,7 +32,7 @@ type Tracker struct {
 	emit  func(Session) // each session once, when nothing more is expected of it
 
 	ranges  map[Range]*held
-	named   map[name][]*entry // sessions that have a name: those that are open or ended lately
+	named   map[name]*entry // sessions that have a name: those that are open or ended lately, linked by same
 	devices map[string]*device
 	places  map[place][]*held // for questions
 	narrow  map[place]int     // how many ranges of an address are some ports of it, by the place of all ports
@@ -40,26 +43,34 @@ type Tracker struct {
 
 // held is a range that somebody holds or held lately.
 type held struct {
-	rng     Range
-	now     *entry   // the holder, the last that was heard of; nil: nobody
-	entries []*entry // who held it, in no order
+	rng    Range
+	now    *entry // the holder, the last that was heard of; nil: nobody
+	newest *entry // who held it, linked by older and newer
 }
 
 // name is what a source calls a session.
-type name struct{ nas, session string }
+type name struct {
+	device  *device
+	session string
+}
 
 // device is a NAS, a NAT or a table.
 type device struct {
-	mark int64 // the latest moment that it has spoken of: it was alive then
-	open map[*entry]struct{}
+	nas  string
+	mark int64    // the latest moment that it has spoken of: it was alive then
+	open []*entry // in no order; each knows its place
 }
 
-// entry is a session in the making.
+// entry is a session in the making. There are as many as lines, so they are linked and not listed: each list would be one
+// more piece of memory to reach and to collect.
 type entry struct {
 	name    name // session is empty where the source gives none: then the range is it
 	held    *held
+	older   *entry // what was entered before it of its range
+	newer   *entry // and after it
+	same    *entry // what was entered before it of its name
+	place   int    // in device.open, while it is open
 	holder  Holder
-	device  *device
 	from    Span  // it began within these seconds
 	began   bool  // from is what the source said, and not only a bound
 	seen    int64 // until here the source has said itself that it goes on
@@ -75,7 +86,7 @@ type entry struct {
 // NewTracker returns a tracker that hands sessions to emit.
 func NewTracker(rules Rules, emit func(Session)) *Tracker {
 	return &Tracker{
-		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name][]*entry{},
+		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name]*entry{},
 		devices: map[string]*device{}, places: map[place][]*held{}, narrow: map[place]int{}, mark: Ever,
 	}
 }
@@ -87,7 +98,7 @@ func (t *Tracker) Mark() int64 { return t.mark }
 // that last word, and until when: rows of a table that was not read again, and leases without an end.
 func (t *Tracker) Unspoken(since int64, yield func(id ID, until int64)) {
 	for _, d := range t.devices {
-		for e := range d.open {
+		for _, e := range d.open {
 			if e.holder.Line == 0 || e.seen >= since {
 				continue
 			}
@@ -137,14 +148,15 @@ func (t *Tracker) Take(r *Record, holder Holder) {
 func (t *Tracker) device(name string) *device {
 	d := t.devices[name]
 	if d == nil {
-		d = &device{mark: Ever, open: map[*entry]struct{}{}}
+		d = &device{nas: name, mark: Ever}
 		t.devices[name] = d
 	}
 	return d
 }
 
 func (t *Tracker) start(r *Record, holder Holder, d *device) {
-	if e := t.find(r, holder); e != nil {
+	e, h := t.find(r, holder, d)
+	if e != nil {
 		switch {
 		case !e.began && r.At.Earliest <= e.seen: // its start comes late
 			e.begin(r.At)
@@ -156,14 +168,14 @@ func (t *Tracker) start(r *Record, holder Holder, d *device) {
 			t.end(e, Moment{e.certainTo(), r.At.Latest}, false)
 		}
 	}
-	e := t.add(r, holder, d)
+	e = t.add(r, holder, d, h)
 	e.begin(r.At)
 	e.seen = e.from.To
 	t.hold(e, r.At)
 }
 
 func (t *Tracker) alive(r *Record, holder Holder, d *device) {
-	e := t.find(r, holder)
+	e, h := t.find(r, holder, d)
 	if e != nil && e.name.session == "" && !e.over && e.doubt < r.At.Earliest {
 		t.end(e, Moment{e.doubt, r.At.Latest}, false) // behind a gap, what has no name may be held anew
 		e = nil
@@ -175,7 +187,7 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 		e = nil
 	}
 	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {
-		e = t.add(r, holder, d)
+		e = t.add(r, holder, d, h)
 		t.bound(e, r)
 		t.hold(e, r.At)
 	}
@@ -211,16 +223,20 @@ const lasted = 60
 
 func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if !r.Range.Prefix.IsValid() { // all that the session holds
-		for _, e := range append([]*entry(nil), t.named[name{r.NAS, r.Session}]...) {
+		var all []*entry
+		for e := t.named[name{d, r.Session}]; e != nil; e = e.same {
+			all = append(all, e)
+		}
+		for _, e := range slices.Backward(all) {
 			one := *r
 			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
 		}
 		return
 	}
-	e := t.find(r, holder)
+	e, h := t.find(r, holder, d)
 	if e == nil {
-		e = t.add(r, holder, d)
+		e = t.add(r, holder, d, h)
 		t.bound(e, r)
 		e.seen = e.from.To
 		if e.held.now == nil {
@@ -268,7 +284,7 @@ func (t *Tracker) contradict(e *entry, at Moment) {
 }
 
 func (t *Tracker) reset(d *device, at Moment) {
-	for e := range d.open {
+	for _, e := range slices.Backward(d.open) { // what ends leaves its place to one that was looked at
 		if e.from.From <= at.Latest {
 			if !t.rules.Interim { // the device lived until then, and so did its sessions
 				e.seen = max(e.seen, min(d.mark, at.Earliest, e.doubt))
@@ -280,7 +296,7 @@ func (t *Tracker) reset(d *device, at Moment) {
 }
 
 func (t *Tracker) swept(d *device, at Moment) {
-	for e := range d.open {
+	for _, e := range slices.Backward(d.open) { // as in reset
 		if e.seen < at.Earliest && e.from.From < at.Earliest {
 			t.end(e, Moment{e.certainTo(), at.Latest}, false)
 		}
@@ -291,10 +307,10 @@ func (t *Tracker) swept(d *device, at Moment) {
 // is valid, they are records of its addresses.
 func (t *Tracker) Gap(nas string, about netip.Prefix, gap Span) {
 	meant := func(e *entry) bool {
-		return (nas == "" || nas == e.name.nas) && (!about.IsValid() || e.held.rng.Prefix.Overlaps(about))
+		return (nas == "" || nas == e.name.device.nas) && (!about.IsValid() || e.held.rng.Prefix.Overlaps(about))
 	}
 	for _, d := range t.devices {
-		for e := range d.open {
+		for _, e := range d.open {
 			if meant(e) {
 				t.missed(e, gap)
 			}
@@ -385,36 +401,46 @@ func (t *Tracker) hold(e *entry, at Moment) {
 	}
 }
 
-// find returns the session that a record is about: by its name, or by who holds the range.
-func (t *Tracker) find(r *Record, holder Holder) *entry {
-	var found *entry
-	all := t.named[name{r.NAS, r.Session}]
-	if r.Session == "" {
-		all = nil
-		if h := t.ranges[r.Range]; h != nil {
-			all = h.entries
-		}
+// find returns the session that a record is about: by its name, or by who holds the range. Then it returns what is known of
+// the range as well.
+func (t *Tracker) find(r *Record, holder Holder, d *device) (found *entry, h *held) {
+	var e *entry
+	if r.Session != "" {
+		e = t.named[name{d, r.Session}]
+	} else if h = t.ranges[r.Range]; h != nil {
+		e = h.newest
 	}
-	for _, e := range all {
-		if r.Session == "" && e.name != (name{r.NAS, ""}) || e.held.rng != r.Range || e.holder != holder && (r.Action != Stop || !holder.IsZero()) {
+	for ; e != nil; e = e.next(r.Session) {
+		if e.name.device != d || e.name.session != r.Session || e.held.rng != r.Range || e.holder != holder && (r.Action != Stop || !holder.IsZero()) {
 			continue
 		}
 		if r.Action == Stop && e.began && e.from.From > r.At.Latest {
 			continue // what began later cannot be what ended
 		}
-		if found == nil || !e.over || found.over && e.from.From > found.from.From {
+		if found == nil || found.over && (!e.over || e.from.From >= found.from.From) {
 			found = e
 		}
 	}
 	if found != nil && found.over && found.stopped && r.Session == "" && r.At.Earliest > found.to.To {
-		return nil // a range that has no name is held anew
+		return nil, h // a range that has no name is held anew
 	}
-	return found
+	return found, h
 }
 
-func (t *Tracker) add(r *Record, holder Holder, d *device) *entry {
-	e := &entry{name: name{r.NAS, r.Session}, held: t.hand(r.Range), holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever}
-	d.open[e] = struct{}{}
+// next is what was entered before, of the same name or, where the session has none, of the same range.
+func (e *entry) next(session string) *entry {
+	if session != "" {
+		return e.same
+	}
+	return e.older
+}
+
+// add makes an open session of what a record says. h is what is known of its range, nil where that was not looked up.
+func (t *Tracker) add(r *Record, holder Holder, d *device, h *held) *entry {
+	if h == nil {
+		h = t.hand(r.Range)
+	}
+	e := &entry{name: name{d, r.Session}, held: h, holder: holder, doubt: Never, until: r.Until, seen: Ever}
 	t.enter(e)
 	return e
 }
@@ -432,16 +458,34 @@ func (t *Tracker) hand(rng Range) *held {
 
 // enter makes an entry to be found.
 func (t *Tracker) enter(e *entry) {
-	e.held.entries = append(e.held.entries, e)
-	if e.name.session != "" {
-		t.named[e.name] = append(t.named[e.name], e)
+	h := e.held
+	e.older, e.newer, h.newest = h.newest, nil, e
+	if e.older != nil {
+		e.older.newer = e
 	}
+	if e.name.session != "" {
+		e.same = t.named[e.name]
+		t.named[e.name] = e
+	}
+	if d := e.name.device; !e.over {
+		e.place = len(d.open)
+		d.open = append(d.open, e)
+	}
+}
+
+// close takes a session from those that are open; the last of these gets its place.
+func (d *device) close(e *entry) {
+	end := len(d.open) - 1
+	last := d.open[end]
+	d.open[e.place], last.place = last, e.place
+	d.open[end] = nil
+	d.open = d.open[:end]
 }
 
 // end ends a session: it held its range for certain until at.Earliest, and perhaps until at.Latest.
 func (t *Tracker) end(e *entry, at Moment, stopped bool) {
 	if !e.over {
-		delete(e.device.open, e)
+		e.name.device.close(e)
 		t.ended = append(t.ended, e)
 	}
 	e.over, e.stopped, e.to, e.endedAt = true, stopped, within(at), max(t.mark, at.Latest)
@@ -463,19 +507,37 @@ func (t *Tracker) Settle(before int64) {
 func (t *Tracker) leave(e *entry) {
 	t.emit(t.session(e))
 	if e.name.session != "" {
-		if all := drop(t.named[e.name], e); len(all) > 0 {
-			t.named[e.name] = all
-		} else {
-			delete(t.named, e.name)
-		}
+		t.unname(e)
 	}
 	h := e.held
 	if h.now == e {
 		h.now = nil
 	}
-	if h.entries = drop(h.entries, e); len(h.entries) == 0 {
+	if e.older != nil {
+		e.older.newer = e.newer
+	}
+	if e.newer != nil {
+		e.newer.older = e.older
+		return
+	}
+	if h.newest = e.older; h.newest == nil {
 		delete(t.ranges, h.rng)
 		t.unplace(h)
+	}
+}
+
+func (t *Tracker) unname(e *entry) {
+	first := t.named[e.name]
+	switch {
+	case first != e:
+		for first.same != e {
+			first = first.same
+		}
+		first.same = e.same
+	case e.same != nil:
+		t.named[e.name] = e.same
+	default:
+		delete(t.named, e.name)
 	}
 }
 
@@ -490,7 +552,7 @@ func (t *Tracker) session(e *entry) Session {
 	default:
 		limit := int64(Never)
 		if !t.rules.Standing {
-			limit = e.device.mark
+			limit = e.name.device.mark
 		}
 		if t.rules.Interim {
 			limit = e.seen
@@ -548,7 +610,7 @@ func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Sess
 		if !h.rng.Has(port, proto) {
 			continue
 		}
-		for _, e := range h.entries {
+		for e := h.newest; e != nil; e = e.older {
 			if s := t.session(e); s.Possible.Meets(q) {
 				yield(s)
 			}
