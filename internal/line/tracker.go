@@ -34,11 +34,10 @@ type Tracker struct {
 	ranges  map[Range]*held
 	named   map[name]*entry // sessions that have a name: those that are open or ended lately, linked by same
 	devices map[string]*device
-	places  map[place][]*held // for questions
-	narrow  map[place]int     // how many ranges of an address are some ports of it, by the place of all ports
-	lengths [129]int          // how many ranges have a prefix of so many bits; IPv4 and IPv6 together
-	ended   []*entry          // in the order in which they did; the first of them leave first
-	mark    int64             // the latest moment heard of
+	places  map[place]spot // for questions
+	lengths [129]int       // how many ranges have a prefix of so many bits; IPv4 and IPv6 together
+	ended   []*entry       // in the order in which they did; the first of them leave first
+	mark    int64          // the latest moment heard of
 }
 
 // held is a range that somebody holds or held lately.
@@ -87,7 +86,7 @@ type entry struct {
 func NewTracker(rules Rules, emit func(Session)) *Tracker {
 	return &Tracker{
 		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name]*entry{},
-		devices: map[string]*device{}, places: map[place][]*held{}, narrow: map[place]int{}, mark: Ever,
+		devices: map[string]*device{}, places: map[place]spot{}, mark: Ever,
 	}
 }
 
@@ -590,23 +589,24 @@ func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(
 			continue
 		}
 		p := place{prefix: prefix, realm: a.Realm, ports: wide}
-		t.at(p, port, proto, q, yield)
-		if t.narrow[p] == 0 {
+		all := t.places[p]
+		t.at(all, port, proto, q, yield)
+		if all.narrow == 0 {
 			continue
 		}
 		if port != 0 {
 			p.ports = int32(port >> portBits)
-			t.at(p, port, proto, q, yield)
+			t.at(t.places[p], port, proto, q, yield)
 			continue
 		}
 		for p.ports = 0; p.ports < 1<<(16-portBits); p.ports++ {
-			t.at(p, port, proto, q, yield)
+			t.at(t.places[p], port, proto, q, yield)
 		}
 	}
 }
 
-func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Session)) {
-	for _, h := range t.places[p] {
+func (t *Tracker) at(s spot, port uint16, proto string, q Span, yield func(Session)) {
+	for _, h := range s.held {
 		if !h.rng.Has(port, proto) {
 			continue
 		}
@@ -628,6 +628,12 @@ type place struct {
 	prefix netip.Prefix
 	realm  string
 	ports  int32 // number of the first port without its last bits; wide: the range is too wide for that
+}
+
+// spot is what is known of a place.
+type spot struct {
+	held   []*held
+	narrow int // in the place of all ports of an address: how many ranges are some of them
 }
 
 const (
@@ -654,26 +660,32 @@ func (h *held) whole() (p place, some bool) {
 
 func (t *Tracker) place(h *held) {
 	t.lengths[h.rng.Prefix.Bits()]++
-	if p, some := h.whole(); some {
-		t.narrow[p]++
-	}
-	h.places(func(p place) { t.places[p] = append(t.places[p], h) })
+	t.narrow(h, 1)
+	h.places(func(p place) { t.set(p, func(s *spot) { s.held = append(s.held, h) }) })
 }
 
 func (t *Tracker) unplace(h *held) {
 	t.lengths[h.rng.Prefix.Bits()]--
+	t.narrow(h, -1)
+	h.places(func(p place) { t.set(p, func(s *spot) { s.held = drop(s.held, h) }) })
+}
+
+// narrow counts a range that is some ports of an address.
+func (t *Tracker) narrow(h *held, by int) {
 	if p, some := h.whole(); some {
-		if t.narrow[p]--; t.narrow[p] == 0 {
-			delete(t.narrow, p)
-		}
+		t.set(p, func(s *spot) { s.narrow += by })
 	}
-	h.places(func(p place) {
-		if all := drop(t.places[p], h); len(all) > 0 {
-			t.places[p] = all
-		} else {
-			delete(t.places, p)
-		}
-	})
+}
+
+// set changes what is known of a place.
+func (t *Tracker) set(p place, change func(*spot)) {
+	s := t.places[p]
+	change(&s)
+	if len(s.held) == 0 && s.narrow == 0 {
+		delete(t.places, p)
+		return
+	}
+	t.places[p] = s
 }
 
 // Flush ends the tracker: everything that ended is emitted, and what is open as far as it is known.
