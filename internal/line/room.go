@@ -146,10 +146,13 @@ func (r *Room) claims(ctx context.Context, a Address, port uint16, proto string,
 		k.add(known)
 	}
 	found = settled(q, found)
+	if depth >= maxInside || !inside(found) {
+		return found, nil
+	}
 	out := found[:0:0]
 	for i := range found {
 		c := &found[i]
-		if c.holder.Line != 0 || depth >= maxInside {
+		if c.holder.Line != 0 {
 			out = append(out, *c)
 			continue
 		}
@@ -169,6 +172,16 @@ func (r *Room) claims(ctx context.Context, a Address, port uint16, proto string,
 		}
 	}
 	return out, nil
+}
+
+// inside reports whether any of the holders is an address behind a NAT.
+func inside(claims []claim) bool {
+	for i := range claims {
+		if claims[i].holder.Line == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // shared reports whether the address has more than one holder at a time, each with some of the ports.

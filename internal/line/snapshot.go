@@ -39,7 +39,7 @@ func (t *Tracker) Snapshot() Snapshot {
 	state := func(e *entry) {
 		rng := e.held.rng
 		s.Entries = append(s.Entries, EntryState{
-			NAS: e.name.nas, Session: e.name.session, Prefix: rng.Prefix, Realm: rng.Realm, Proto: rng.Proto, Lo: rng.Lo, Hi: rng.Hi,
+			NAS: e.name.device.nas, Session: e.name.session, Prefix: rng.Prefix, Realm: rng.Realm, Proto: rng.Proto, Lo: rng.Lo, Hi: rng.Hi,
 			Line: e.holder.Line, Inside: e.holder.Inside.Addr, InsideRealm: e.holder.Inside.Realm,
 			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Gone: e.gone, Current: e.held.now == e,
 			Seen: e.seen, Doubt: e.doubt, Until: e.until, To: e.to, EndedAt: e.endedAt,
@@ -47,7 +47,7 @@ func (t *Tracker) Snapshot() Snapshot {
 	}
 	for name, d := range t.devices {
 		s.Devices = append(s.Devices, DeviceState{name, d.mark})
-		for e := range d.open {
+		for _, e := range d.open {
 			state(e)
 		}
 	}
@@ -68,7 +68,7 @@ func (t *Tracker) Load(s *Snapshot) {
 		d := t.device(x.NAS)
 		rng := Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}
 		e := &entry{
-			name: name{x.NAS, x.Session}, held: t.hand(rng), device: d,
+			name: name{d, x.Session}, held: t.hand(rng),
 			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped, gone: x.Gone,
 			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
 		}
@@ -78,8 +78,6 @@ func (t *Tracker) Load(s *Snapshot) {
 		}
 		if e.over {
 			t.ended = append(t.ended, e)
-		} else {
-			d.open[e] = struct{}{}
 		}
 	}
 }

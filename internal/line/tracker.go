@@ -1,6 +1,9 @@
 package line
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Rules are how a source's records are to be understood.
 type Rules struct {
@@ -29,37 +32,44 @@ type Tracker struct {
 	emit  func(Session) // each session once, when nothing more is expected of it
 
 	ranges  map[Range]*held
-	named   map[name][]*entry // sessions that have a name: those that are open or ended lately
+	named   map[name]*entry // sessions that have a name: those that are open or ended lately, linked by same
 	devices map[string]*device
-	places  map[place][]*held // for questions
-	narrow  map[place]int     // how many ranges of an address are some ports of it, by the place of all ports
-	lengths [129]int          // how many ranges have a prefix of so many bits; IPv4 and IPv6 together
-	ended   []*entry          // in the order in which they did; the first of them leave first
-	mark    int64             // the latest moment heard of
+	places  map[place]spot // for questions
+	lengths [129]int       // how many ranges have a prefix of so many bits; IPv4 and IPv6 together
+	ended   []*entry       // in the order in which they did; the first of them leave first
+	mark    int64          // the latest moment heard of
 }
 
 // held is a range that somebody holds or held lately.
 type held struct {
-	rng     Range
-	now     *entry   // the holder, the last that was heard of; nil: nobody
-	entries []*entry // who held it, in no order
+	rng    Range
+	now    *entry // the holder, the last that was heard of; nil: nobody
+	newest *entry // who held it, linked by older and newer
 }
 
 // name is what a source calls a session.
-type name struct{ nas, session string }
+type name struct {
+	device  *device
+	session string
+}
 
 // device is a NAS, a NAT or a table.
 type device struct {
-	mark int64 // the latest moment that it has spoken of: it was alive then
-	open map[*entry]struct{}
+	nas  string
+	mark int64    // the latest moment that it has spoken of: it was alive then
+	open []*entry // in no order; each knows its place
 }
 
-// entry is a session in the making.
+// entry is a session in the making. There are as many as lines, so they are linked and not listed: each list would be one
+// more piece of memory to reach and to collect.
 type entry struct {
 	name    name // session is empty where the source gives none: then the range is it
 	held    *held
+	older   *entry // what was entered before it of its range
+	newer   *entry // and after it
+	same    *entry // what was entered before it of its name
+	place   int    // in device.open, while it is open
 	holder  Holder
-	device  *device
 	from    Span  // it began within these seconds
 	began   bool  // from is what the source said, and not only a bound
 	seen    int64 // until here the source has said itself that it goes on
@@ -75,8 +85,8 @@ type entry struct {
 // NewTracker returns a tracker that hands sessions to emit.
 func NewTracker(rules Rules, emit func(Session)) *Tracker {
 	return &Tracker{
-		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name][]*entry{},
-		devices: map[string]*device{}, places: map[place][]*held{}, narrow: map[place]int{}, mark: Ever,
+		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name]*entry{},
+		devices: map[string]*device{}, places: map[place]spot{}, mark: Ever,
 	}
 }
 
@@ -87,7 +97,7 @@ func (t *Tracker) Mark() int64 { return t.mark }
 // that last word, and until when: rows of a table that was not read again, and leases without an end.
 func (t *Tracker) Unspoken(since int64, yield func(id ID, until int64)) {
 	for _, d := range t.devices {
-		for e := range d.open {
+		for _, e := range d.open {
 			if e.holder.Line == 0 || e.seen >= since {
 				continue
 			}
@@ -137,14 +147,15 @@ func (t *Tracker) Take(r *Record, holder Holder) {
 func (t *Tracker) device(name string) *device {
 	d := t.devices[name]
 	if d == nil {
-		d = &device{mark: Ever, open: map[*entry]struct{}{}}
+		d = &device{nas: name, mark: Ever}
 		t.devices[name] = d
 	}
 	return d
 }
 
 func (t *Tracker) start(r *Record, holder Holder, d *device) {
-	if e := t.find(r, holder); e != nil {
+	e, h := t.find(r, holder, d)
+	if e != nil {
 		switch {
 		case !e.began && r.At.Earliest <= e.seen: // its start comes late
 			e.begin(r.At)
@@ -156,14 +167,14 @@ func (t *Tracker) start(r *Record, holder Holder, d *device) {
 			t.end(e, Moment{e.certainTo(), r.At.Latest}, false)
 		}
 	}
-	e := t.add(r, holder, d)
+	e = t.add(r, holder, d, h)
 	e.begin(r.At)
 	e.seen = e.from.To
 	t.hold(e, r.At)
 }
 
 func (t *Tracker) alive(r *Record, holder Holder, d *device) {
-	e := t.find(r, holder)
+	e, h := t.find(r, holder, d)
 	if e != nil && e.name.session == "" && !e.over && e.doubt < r.At.Earliest {
 		t.end(e, Moment{e.doubt, r.At.Latest}, false) // behind a gap, what has no name may be held anew
 		e = nil
@@ -175,7 +186,7 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 		e = nil
 	}
 	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {
-		e = t.add(r, holder, d)
+		e = t.add(r, holder, d, h)
 		t.bound(e, r)
 		t.hold(e, r.At)
 	}
@@ -211,16 +222,20 @@ const lasted = 60
 
 func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if !r.Range.Prefix.IsValid() { // all that the session holds
-		for _, e := range append([]*entry(nil), t.named[name{r.NAS, r.Session}]...) {
+		var all []*entry
+		for e := t.named[name{d, r.Session}]; e != nil; e = e.same {
+			all = append(all, e)
+		}
+		for _, e := range slices.Backward(all) {
 			one := *r
 			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
 		}
 		return
 	}
-	e := t.find(r, holder)
+	e, h := t.find(r, holder, d)
 	if e == nil {
-		e = t.add(r, holder, d)
+		e = t.add(r, holder, d, h)
 		t.bound(e, r)
 		e.seen = e.from.To
 		if e.held.now == nil {
@@ -268,7 +283,7 @@ func (t *Tracker) contradict(e *entry, at Moment) {
 }
 
 func (t *Tracker) reset(d *device, at Moment) {
-	for e := range d.open {
+	for _, e := range slices.Backward(d.open) { // what ends leaves its place to one that was looked at
 		if e.from.From <= at.Latest {
 			if !t.rules.Interim { // the device lived until then, and so did its sessions
 				e.seen = max(e.seen, min(d.mark, at.Earliest, e.doubt))
@@ -280,7 +295,7 @@ func (t *Tracker) reset(d *device, at Moment) {
 }
 
 func (t *Tracker) swept(d *device, at Moment) {
-	for e := range d.open {
+	for _, e := range slices.Backward(d.open) { // as in reset
 		if e.seen < at.Earliest && e.from.From < at.Earliest {
 			t.end(e, Moment{e.certainTo(), at.Latest}, false)
 		}
@@ -291,10 +306,10 @@ func (t *Tracker) swept(d *device, at Moment) {
 // is valid, they are records of its addresses.
 func (t *Tracker) Gap(nas string, about netip.Prefix, gap Span) {
 	meant := func(e *entry) bool {
-		return (nas == "" || nas == e.name.nas) && (!about.IsValid() || e.held.rng.Prefix.Overlaps(about))
+		return (nas == "" || nas == e.name.device.nas) && (!about.IsValid() || e.held.rng.Prefix.Overlaps(about))
 	}
 	for _, d := range t.devices {
-		for e := range d.open {
+		for _, e := range d.open {
 			if meant(e) {
 				t.missed(e, gap)
 			}
@@ -385,36 +400,46 @@ func (t *Tracker) hold(e *entry, at Moment) {
 	}
 }
 
-// find returns the session that a record is about: by its name, or by who holds the range.
-func (t *Tracker) find(r *Record, holder Holder) *entry {
-	var found *entry
-	all := t.named[name{r.NAS, r.Session}]
-	if r.Session == "" {
-		all = nil
-		if h := t.ranges[r.Range]; h != nil {
-			all = h.entries
-		}
+// find returns the session that a record is about: by its name, or by who holds the range. Then it returns what is known of
+// the range as well.
+func (t *Tracker) find(r *Record, holder Holder, d *device) (found *entry, h *held) {
+	var e *entry
+	if r.Session != "" {
+		e = t.named[name{d, r.Session}]
+	} else if h = t.ranges[r.Range]; h != nil {
+		e = h.newest
 	}
-	for _, e := range all {
-		if r.Session == "" && e.name != (name{r.NAS, ""}) || e.held.rng != r.Range || e.holder != holder && (r.Action != Stop || !holder.IsZero()) {
+	for ; e != nil; e = e.next(r.Session) {
+		if e.name.device != d || e.name.session != r.Session || e.held.rng != r.Range || e.holder != holder && (r.Action != Stop || !holder.IsZero()) {
 			continue
 		}
 		if r.Action == Stop && e.began && e.from.From > r.At.Latest {
 			continue // what began later cannot be what ended
 		}
-		if found == nil || !e.over || found.over && e.from.From > found.from.From {
+		if found == nil || found.over && (!e.over || e.from.From >= found.from.From) {
 			found = e
 		}
 	}
 	if found != nil && found.over && found.stopped && r.Session == "" && r.At.Earliest > found.to.To {
-		return nil // a range that has no name is held anew
+		return nil, h // a range that has no name is held anew
 	}
-	return found
+	return found, h
 }
 
-func (t *Tracker) add(r *Record, holder Holder, d *device) *entry {
-	e := &entry{name: name{r.NAS, r.Session}, held: t.hand(r.Range), holder: holder, device: d, doubt: Never, until: r.Until, seen: Ever}
-	d.open[e] = struct{}{}
+// next is what was entered before, of the same name or, where the session has none, of the same range.
+func (e *entry) next(session string) *entry {
+	if session != "" {
+		return e.same
+	}
+	return e.older
+}
+
+// add makes an open session of what a record says. h is what is known of its range, nil where that was not looked up.
+func (t *Tracker) add(r *Record, holder Holder, d *device, h *held) *entry {
+	if h == nil {
+		h = t.hand(r.Range)
+	}
+	e := &entry{name: name{d, r.Session}, held: h, holder: holder, doubt: Never, until: r.Until, seen: Ever}
 	t.enter(e)
 	return e
 }
@@ -432,16 +457,34 @@ func (t *Tracker) hand(rng Range) *held {
 
 // enter makes an entry to be found.
 func (t *Tracker) enter(e *entry) {
-	e.held.entries = append(e.held.entries, e)
-	if e.name.session != "" {
-		t.named[e.name] = append(t.named[e.name], e)
+	h := e.held
+	e.older, e.newer, h.newest = h.newest, nil, e
+	if e.older != nil {
+		e.older.newer = e
 	}
+	if e.name.session != "" {
+		e.same = t.named[e.name]
+		t.named[e.name] = e
+	}
+	if d := e.name.device; !e.over {
+		e.place = len(d.open)
+		d.open = append(d.open, e)
+	}
+}
+
+// close takes a session from those that are open; the last of these gets its place.
+func (d *device) close(e *entry) {
+	end := len(d.open) - 1
+	last := d.open[end]
+	d.open[e.place], last.place = last, e.place
+	d.open[end] = nil
+	d.open = d.open[:end]
 }
 
 // end ends a session: it held its range for certain until at.Earliest, and perhaps until at.Latest.
 func (t *Tracker) end(e *entry, at Moment, stopped bool) {
 	if !e.over {
-		delete(e.device.open, e)
+		e.name.device.close(e)
 		t.ended = append(t.ended, e)
 	}
 	e.over, e.stopped, e.to, e.endedAt = true, stopped, within(at), max(t.mark, at.Latest)
@@ -463,19 +506,37 @@ func (t *Tracker) Settle(before int64) {
 func (t *Tracker) leave(e *entry) {
 	t.emit(t.session(e))
 	if e.name.session != "" {
-		if all := drop(t.named[e.name], e); len(all) > 0 {
-			t.named[e.name] = all
-		} else {
-			delete(t.named, e.name)
-		}
+		t.unname(e)
 	}
 	h := e.held
 	if h.now == e {
 		h.now = nil
 	}
-	if h.entries = drop(h.entries, e); len(h.entries) == 0 {
+	if e.older != nil {
+		e.older.newer = e.newer
+	}
+	if e.newer != nil {
+		e.newer.older = e.older
+		return
+	}
+	if h.newest = e.older; h.newest == nil {
 		delete(t.ranges, h.rng)
 		t.unplace(h)
+	}
+}
+
+func (t *Tracker) unname(e *entry) {
+	first := t.named[e.name]
+	switch {
+	case first != e:
+		for first.same != e {
+			first = first.same
+		}
+		first.same = e.same
+	case e.same != nil:
+		t.named[e.name] = e.same
+	default:
+		delete(t.named, e.name)
 	}
 }
 
@@ -490,7 +551,7 @@ func (t *Tracker) session(e *entry) Session {
 	default:
 		limit := int64(Never)
 		if !t.rules.Standing {
-			limit = e.device.mark
+			limit = e.name.device.mark
 		}
 		if t.rules.Interim {
 			limit = e.seen
@@ -528,27 +589,28 @@ func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(
 			continue
 		}
 		p := place{prefix: prefix, realm: a.Realm, ports: wide}
-		t.at(p, port, proto, q, yield)
-		if t.narrow[p] == 0 {
+		all := t.places[p]
+		t.at(all, port, proto, q, yield)
+		if all.narrow == 0 {
 			continue
 		}
 		if port != 0 {
 			p.ports = int32(port >> portBits)
-			t.at(p, port, proto, q, yield)
+			t.at(t.places[p], port, proto, q, yield)
 			continue
 		}
 		for p.ports = 0; p.ports < 1<<(16-portBits); p.ports++ {
-			t.at(p, port, proto, q, yield)
+			t.at(t.places[p], port, proto, q, yield)
 		}
 	}
 }
 
-func (t *Tracker) at(p place, port uint16, proto string, q Span, yield func(Session)) {
-	for _, h := range t.places[p] {
+func (t *Tracker) at(s spot, port uint16, proto string, q Span, yield func(Session)) {
+	for _, h := range s.held {
 		if !h.rng.Has(port, proto) {
 			continue
 		}
-		for _, e := range h.entries {
+		for e := h.newest; e != nil; e = e.older {
 			if s := t.session(e); s.Possible.Meets(q) {
 				yield(s)
 			}
@@ -566,6 +628,12 @@ type place struct {
 	prefix netip.Prefix
 	realm  string
 	ports  int32 // number of the first port without its last bits; wide: the range is too wide for that
+}
+
+// spot is what is known of a place.
+type spot struct {
+	held   []*held
+	narrow int // in the place of all ports of an address: how many ranges are some of them
 }
 
 const (
@@ -592,26 +660,32 @@ func (h *held) whole() (p place, some bool) {
 
 func (t *Tracker) place(h *held) {
 	t.lengths[h.rng.Prefix.Bits()]++
-	if p, some := h.whole(); some {
-		t.narrow[p]++
-	}
-	h.places(func(p place) { t.places[p] = append(t.places[p], h) })
+	t.narrow(h, 1)
+	h.places(func(p place) { t.set(p, func(s *spot) { s.held = append(s.held, h) }) })
 }
 
 func (t *Tracker) unplace(h *held) {
 	t.lengths[h.rng.Prefix.Bits()]--
+	t.narrow(h, -1)
+	h.places(func(p place) { t.set(p, func(s *spot) { s.held = drop(s.held, h) }) })
+}
+
+// narrow counts a range that is some ports of an address.
+func (t *Tracker) narrow(h *held, by int) {
 	if p, some := h.whole(); some {
-		if t.narrow[p]--; t.narrow[p] == 0 {
-			delete(t.narrow, p)
-		}
+		t.set(p, func(s *spot) { s.narrow += by })
 	}
-	h.places(func(p place) {
-		if all := drop(t.places[p], h); len(all) > 0 {
-			t.places[p] = all
-		} else {
-			delete(t.places, p)
-		}
-	})
+}
+
+// set changes what is known of a place.
+func (t *Tracker) set(p place, change func(*spot)) {
+	s := t.places[p]
+	change(&s)
+	if len(s.held) == 0 && s.narrow == 0 {
+		delete(t.places, p)
+		return
+	}
+	t.places[p] = s
 }
 
 // Flush ends the tracker: everything that ended is emitted, and what is open as far as it is known.

@@ -53,15 +53,14 @@ func PortNeeded(lines int) report.LineAnswer {
 func judge(q Span, claims []claim) verdict {
 	claims = settled(q, claims)
 	var holders []Holder
-	sources := map[int]bool{}
-	var certain []Span
+	var few [4]Span // most often they are
+	certain := few[:0]
 	any := false
 	for i := range claims {
 		c := &claims[i]
 		if !slices.Contains(holders, c.holder) {
 			holders = append(holders, c.holder)
 		}
-		sources[c.source] = true
 		if part := c.certain.And(q); !part.Empty() {
 			certain = append(certain, part)
 			any = true
@@ -70,7 +69,7 @@ func judge(q Span, claims []claim) verdict {
 	switch {
 	case len(holders) == 0:
 		return verdict{state: report.LineNone, reason: reasonNobody}
-	case len(holders) > 1 && len(sources) > 1 && disagree(q, claims):
+	case len(holders) > 1 && disagree(q, claims):
 		return verdict{report.LineAmbiguous, holders, reasonDisagree}
 	case len(holders) > 1:
 		return verdict{report.LineAmbiguous, holders, reasonSeveral}
@@ -87,11 +86,14 @@ func judge(q Span, claims []claim) verdict {
 // settled leaves out what may have been where it is certain that somebody else held the very same range, by the same
 // source: a range has one holder at a time. Of different sources, or of ranges that overlap, all stands.
 func settled(q Span, claims []claim) []claim {
+	if len(claims) < 2 {
+		return claims
+	}
 	kept := claims[:0]
 	all := append([]claim(nil), claims...)
 	for i := range all {
 		c := &all[i]
-		if len(all) > 1 && c.certain.And(q).Empty() {
+		if c.certain.And(q).Empty() {
 			var others []Span
 			for j := range all {
 				if o := &all[j]; j != i && o.source == c.source && o.rng == c.rng && o.holder != c.holder {

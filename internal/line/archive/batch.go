@@ -23,6 +23,11 @@ type numbered struct {
 // before.
 const batchVersion = 1
 
+const (
+	recordBytes = 64 // of most records at the most, before they are compressed
+	fewTexts    = 4  // so many are compared sooner than looked up
+)
+
 var errBatch = errors.New("a batch of the line log cannot be read: it was written by a newer program, or is damaged")
 
 var packers = sync.Pool{New: func() any {
@@ -36,6 +41,11 @@ var packers = sync.Pool{New: func() any {
 func encode(records []numbered) []byte {
 	texts, list := map[string]uint64{}, []string(nil)
 	place := func(s string) uint64 {
+		for n, have := range list[:min(len(list), fewTexts)] {
+			if have == s {
+				return uint64(n)
+			}
+		}
 		n, ok := texts[s]
 		if !ok {
 			n = uint64(len(list))
@@ -43,7 +53,7 @@ func encode(records []numbered) []byte {
 		}
 		return n
 	}
-	var b []byte
+	b := make([]byte, 0, len(records)*recordBytes)
 	last := int64(0)
 	moment := func(m line.Moment) {
 		if m.IsZero() {
@@ -75,7 +85,7 @@ func encode(records []numbered) []byte {
 		moment(r.Until)
 		b = binary.AppendVarint(b, r.received)
 	}
-	head := []byte{batchVersion}
+	head := append(make([]byte, 0, len(b)+recordBytes), batchVersion)
 	head = binary.AppendUvarint(head, uint64(len(list)))
 	for _, s := range list {
 		head = binary.AppendUvarint(head, uint64(len(s)))

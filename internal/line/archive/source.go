@@ -59,6 +59,7 @@ type Source struct {
 	lines *Lines
 	log   Log
 
+	batches sync.Pool  // of *[]numbered, empty: they are large
 	telling sync.Mutex // held from entering a batch in the log, or reading one, until it is taken: both have the same order
 
 	mu       sync.RWMutex // guards what follows
@@ -265,7 +266,16 @@ func (s *Source) open(name string) (*file, error) {
 
 // Tell takes records in: they are durable when it returns. Records that are not valid are left out, and counted.
 func (s *Source) Tell(ctx context.Context, records []line.Record) (refused int, err error) {
-	batch := make([]numbered, 0, len(records))
+	taken, _ := s.batches.Get().(*[]numbered)
+	if taken == nil {
+		taken = new([]numbered)
+	}
+	batch := slices.Grow(*taken, len(records))
+	defer func() {
+		clear(batch) // of names above all
+		*taken = batch[:0]
+		s.batches.Put(taken)
+	}()
 	names := make([]string, 0, len(records))
 	for i := range records {
 		r := &records[i]
@@ -502,7 +512,8 @@ func (s *Source) flush() error {
 	if err := s.keep(st, files, old); err != nil {
 		return err
 	}
-	s.ended, s.dirty = buffer{room: len(s.ended.sessions)}, false
+	s.ended.empty()
+	s.dirty = false
 	if s.known.Rows-s.kept < snapshots {
 		return nil
 	}
@@ -625,7 +636,6 @@ func floor(at int64) int64 {
 
 // buffer holds sessions that have ended and are in no file yet.
 type buffer struct {
-	room     int // to begin with: as much as was needed the last time, so that many sources that say little stay small
 	sessions []line.Session
 	next     []int32 // for each, the one before of its prefix; -1: none
 	last     map[prefixIn]int32
@@ -639,8 +649,7 @@ type prefixIn struct {
 
 func (b *buffer) add(s line.Session) {
 	if b.last == nil {
-		b.last = make(map[prefixIn]int32, b.room/4)
-		b.sessions, b.next = make([]line.Session, 0, b.room), make([]int32, 0, b.room)
+		b.last = map[prefixIn]int32{}
 	}
 	k := prefixIn{s.Range.Prefix, s.Range.Realm}
 	before, ok := b.last[k]
@@ -650,6 +659,17 @@ func (b *buffer) add(s line.Session) {
 	b.last[k] = int32(len(b.sessions))
 	b.sessions, b.next = append(b.sessions, s), append(b.next, before)
 	b.lengths[s.Range.Prefix.Bits()]++
+}
+
+// empty keeps the memory for what comes, unless most of it was not needed: so many sources that say little stay small.
+func (b *buffer) empty() {
+	if len(b.sessions) < cap(b.sessions)/4 {
+		*b = buffer{}
+		return
+	}
+	clear(b.sessions)
+	clear(b.last)
+	*b = buffer{sessions: b.sessions[:0], next: b.next[:0], last: b.last}
 }
 
 // byShelf sorts the sessions, by their places, into the files to which they belong, each in the order of a file.

@@ -5,13 +5,13 @@ package segment
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
 	"net/netip"
-	"slices"
 	"sort"
 
 	"tocsin/internal/line"
@@ -63,11 +63,11 @@ type Segment struct {
 
 	slots4, slots6, sessions, insides []byte
 	names                             []string
-	index4                            []uint64 // of every indexStep-th slot of IPv4: realm, length and address
+	index4                            []uint64 // of every indexStep-th slot of IPv4, its key4
 }
 
 // indexStep is how many slots lie between two that the index names: it is small enough to stay in the processor's cache.
-const indexStep = 128
+const indexStep = 32
 
 // Parse reads a file that is in memory or mapped to it. It keeps data.
 func Parse(data []byte) (*Segment, error) {
@@ -183,23 +183,8 @@ func (s *Segment) Each(a line.Address, port uint16, proto string, q line.Span, y
 		if err != nil {
 			continue
 		}
-		from, to := s.find(is4, realm, p)
-		// Of the slots that begin at or below the port, those that end below it are left out; where no slot before has a
-		// higher port either, none is left.
-		last := to
-		if port != 0 {
-			last = from + sort.Search(to-from, func(i int) bool { return s.slot(is4, from+i).lo > port })
-		}
-		for i := last - 1; i >= from; i-- {
-			x := s.slot(is4, i)
-			if port != 0 && x.highest < port {
-				break
-			}
-			if port != 0 && x.hi < port || proto != "" && s.names[x.proto] != "" && s.names[x.proto] != proto {
-				continue
-			}
-			s.within(&x, p, q, yield)
-		}
+		w := wanted(realm, p)
+		s.held(&w, port, proto, q, yield)
 	}
 }
 
@@ -222,44 +207,77 @@ func (s *Segment) name(n string) int {
 	return -1
 }
 
-// find returns the slots of a prefix.
-func (s *Segment) find(is4 bool, realm int, p netip.Prefix) (from, to int) {
+// want is a prefix of a realm, to be looked for.
+type want struct {
+	prefix netip.Prefix
+	is4    bool
+	head   uint64   // realm and length, and the address where that is IPv4: as key4
+	six    [16]byte // the address, where it is IPv6
+}
+
+func wanted(realm int, p netip.Prefix) want {
+	w := want{prefix: p, is4: p.Addr().Is4(), head: uint64(realm)<<40 | uint64(p.Bits())<<32}
+	if !w.is4 {
+		w.six = p.Addr().As16()
+		return w
+	}
+	a := p.Addr().As4()
+	w.head |= uint64(binary.BigEndian.Uint32(a[:]))
+	return w
+}
+
+// held yields the sessions of a prefix. Of the slots that begin at or below the port, those that end below it are left out;
+// where no slot before has a higher port either, none is left.
+func (s *Segment) held(w *want, port uint16, proto string, q line.Span, yield func(line.Session)) {
+	for i := s.behind(w, port) - 1; i >= 0 && s.compare(i, w) == 0; i-- {
+		x := s.slot(w.is4, i)
+		if port != 0 && x.highest < port {
+			return
+		}
+		if port != 0 && x.hi < port || proto != "" && s.names[x.proto] != "" && s.names[x.proto] != proto {
+			continue
+		}
+		s.within(&x, w.prefix, q, yield)
+	}
+}
+
+// behind is the first slot that comes behind all that a prefix has at or below a port.
+func (s *Segment) behind(w *want, port uint16) int {
+	if port == 0 {
+		port = math.MaxUint16
+	}
+	from, to := 0, s.slots(w.is4)
+	if w.is4 {
+		block := sort.Search(len(s.index4), func(i int) bool {
+			return s.index4[i] > w.head || s.index4[i] == w.head && s.low(true, i*indexStep) > port
+		})
+		from, to = max(block-1, 0)*indexStep, min(block*indexStep, to)
+	}
+	return from + sort.Search(to-from, func(i int) bool {
+		c := s.compare(from+i, w)
+		return c > 0 || c == 0 && s.low(w.is4, from+i) > port
+	})
+}
+
+// low is the first port of a slot.
+func (s *Segment) low(is4 bool, i int) uint16 {
 	if is4 {
-		a := p.Addr().As4()
-		want := uint64(realm)<<40 | uint64(p.Bits())<<32 | uint64(binary.BigEndian.Uint32(a[:]))
-		from = s.search4(want)
-		return from, s.search4(want + 1)
+		return le.Uint16(s.slots4[i*slot4Size+10:])
 	}
-	var space [20]byte
-	want := space[:0]
-	want = binary.BigEndian.AppendUint16(want, uint16(realm))
-	want = append(want, byte(p.Bits()))
-	want = append(want, p.Addr().AsSlice()...)
-	n := s.slots(false)
-	from = sort.Search(n, func(i int) bool { return s.compare6(i, want) >= 0 })
-	to = from + sort.Search(n-from, func(i int) bool { return s.compare6(from+i, want) > 0 })
-	return from, to
+	return le.Uint16(s.slots6[i*slot6Size+22:])
 }
 
-// search4 is the first slot of IPv4 whose key is at least want.
-func (s *Segment) search4(want uint64) int {
-	block, _ := slices.BinarySearch(s.index4, want)
-	from := max(block-1, 0) * indexStep
-	to := min(block*indexStep, s.slots(true))
-	return from + sort.Search(to-from, func(i int) bool { return s.key4(from+i) >= want })
-}
-
-// compare6 compares the realm, length and address of a slot of IPv6 with those wanted.
-func (s *Segment) compare6(i int, want []byte) int {
+// compare compares the realm, length and address of a slot with those wanted.
+func (s *Segment) compare(i int, w *want) int {
+	if w.is4 {
+		return cmp.Compare(s.key4(i), w.head)
+	}
 	b := s.slots6[i*slot6Size:]
-	realm, bits := int(le.Uint16(b[20:])), int(b[28])
-	if r := int(binary.BigEndian.Uint16(want)); realm != r {
-		return realm - r
+	head := uint64(le.Uint16(b[20:]))<<40 | uint64(b[28])<<32
+	if c := cmp.Compare(head, w.head); c != 0 {
+		return c
 	}
-	if bits != int(want[2]) {
-		return bits - int(want[2])
-	}
-	return bytes.Compare(b[:16], want[3:])
+	return bytes.Compare(b[:16], w.six[:])
 }
 
 // within yields the sessions of a slot that meet q.
