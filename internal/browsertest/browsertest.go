@@ -123,7 +123,7 @@ func chromium() (string, error) {
 			return bin, nil
 		}
 	}
-	return "", errors.New("Chromium is not installed") //nolint:staticcheck,revive // a name
+	return "", errors.New("Chromium is not installed") //nolint:staticcheck // a name
 }
 
 // folder is this package's, where npm installs what package.json lists.

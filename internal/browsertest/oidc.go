@@ -37,7 +37,7 @@ func OIDC(t testing.TB, redirectURI string, people []Person) (issuer, clientID, 
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		missing(t, errors.New("Node.js is not installed")) //nolint:staticcheck,revive // a name
+		missing(t, errors.New("Node.js is not installed")) //nolint:staticcheck // a name
 	}
 	if _, err := npmFile("oidc-provider", "package.json"); err != nil {
 		missing(t, err)

@@ -5,12 +5,14 @@
 // The first line of its output is the issuer. It ends when its input does: with whoever started it.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { generateKeyPairSync, randomBytes, webcrypto } from 'node:crypto'
+import * as crypto from 'node:crypto'
+import { register } from 'node:module'
 import { parseArgs } from 'node:util'
 
-// Debian 12's Node, 18, has the one under another name, and not the other.
-globalThis.crypto ??= webcrypto
-URL.parse ??= (url, base) => { try { return new URL(url, base) } catch { return null } }
+if (!('hash' in crypto)) {
+  await import('./node18.mjs')
+  register('./node18.mjs', import.meta.url)
+}
 const { default: Provider } = await import('oidc-provider')
 
 const option = { type: 'string' }
@@ -35,7 +37,7 @@ const account = (login) => {
   }
 }
 
-const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
+const key = crypto.generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
 const provider = new Provider(issuer, {
   clients: [{
     client_id: args.id,
@@ -46,7 +48,7 @@ const provider = new Provider(issuer, {
   }],
   pkce: { required: () => true }, // RFC 7636, also for a client with a secret (RFC 9700 §2.1.1)
   jwks: { keys: [{ ...key, use: 'sig', alg: 'RS256', kid: 'signing' }] },
-  cookies: { keys: [randomBytes(32).toString('base64url')] },
+  cookies: { keys: [crypto.randomBytes(32).toString('base64url')] },
   claims: {
     openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'],
   },
@@ -62,7 +64,9 @@ const provider = new Provider(issuer, {
     return grant
   },
 })
-provider.on('server_error', (ctx, err) => console.error(err))
+for (const event of ['server_error', 'authorization.error', 'grant.error', 'userinfo.error']) {
+  provider.on(event, (ctx, err) => console.error(event, err.error_description ?? err, err.error_detail ?? ''))
+}
 
 const page = (uid, wrong) => `<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Sign in</title><link rel="icon" href="data:,">
