@@ -156,6 +156,7 @@ func recorded(t *testing.T, test func(t testing.TB)) []string {
 
 // TestBrowser shares one browser: most of the time goes into starting it.
 func TestBrowser(t *testing.T) {
+	t.Parallel()
 	b, at := browsertest.Open(t), site(t)
 	for _, c := range []struct {
 		name string
@@ -224,10 +225,9 @@ func testPage(t *testing.T, b *browsertest.Browser, at string) {
 // testCookies: tabs of a browser are one person's, isolated ones are others'.
 func testCookies(t *testing.T, b *browsertest.Browser, at string) {
 	b.Page(t, at+"/set?who=ada")
-	ada, nobody, bob := b.Page(t, at+"/who"), b.Isolated(t, at+"/who"), b.Isolated(t, at+"/set?who=bob")
+	bob := b.Isolated(t, at+"/set?who=bob")
 	bob.Visit(t, at+"/who")
-	nobody.Visit(t, at+"/who")
-	ada.Visit(t, at+"/who")
+	ada, nobody := b.Page(t, at+"/who"), b.Isolated(t, at+"/who")
 	got := []string{ada.Text(t, "p"), nobody.Text(t, "p"), bob.Text(t, "p")}
 	if diff := cmp.Diff([]string{"ada", "nobody", "bob"}, got); diff != "" {
 		t.Errorf("who is asked (-want +got):\n%s", diff)

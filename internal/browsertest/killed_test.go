@@ -29,6 +29,7 @@ func TestChild(t *testing.T) {
 
 // TestKilled: a test that is killed, and cleans up nothing, leaves neither browser nor provider.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
 		t.Skip("which processes there are is asked of Linux")
 	}
