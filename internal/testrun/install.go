@@ -36,6 +36,11 @@ func needs() []need {
 		// Its own service may start: tests run instances of their own.
 		{"rsyslogd", []string{"rsyslog"}, program("rsyslogd"), false, ""},
 		{"rsyslog's TLS", []string{"rsyslog-gnutls"}, file("/usr/lib/*/rsyslog/lmnsd_gtls.so"), false, ""},
+		{"Chromium", []string{"chromium"}, program("chromium"), false, ""},
+		// Letters of many scripts, so that pictures of pages look as they do at people's.
+		{"fonts", []string{"fonts-noto-core", "fonts-dejavu-core"}, file("/usr/share/fonts/truetype/noto/NotoSans-Regular.ttf"), false, ""},
+		{"Node.js", []string{"nodejs"}, program("node"), false, ""},
+		{"npm", []string{"npm"}, program("npm"), false, ""},
 	}
 }
 

@@ -22,6 +22,9 @@ func (r runner) test(ctx context.Context, o testOptions) (err error) {
 	if err := r.install(ctx, o.race); err != nil {
 		return err
 	}
+	if err := r.installNPM(ctx); err != nil {
+		return err
+	}
 	env := []string{goFlags(), "CGO_ENABLED=0"} // as the product is built
 	args := []string{"test", "-json", "-shuffle=on", "-timeout", o.timeout.String()}
 	if o.race {
