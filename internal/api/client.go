@@ -107,6 +107,10 @@ type InProcess struct{ Handler http.Handler }
 
 // RoundTrip is http.RoundTripper's.
 func (p InProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil { // a handler's request has one always
+		r = r.WithContext(r.Context())
+		r.Body = http.NoBody
+	}
 	rec := &recorder{header: http.Header{}, code: http.StatusOK}
 	p.Handler.ServeHTTP(rec, r)
 	return &http.Response{
