@@ -21,6 +21,8 @@ type route struct {
 func table() []route {
 	return []route{
 		{pattern: "GET /{$}", do: (*visit).today, action: access.See, record: access.Account, title: "Today", nav: "/", key: "t"},
+		{pattern: "GET /incidents", do: (*visit).incidents, action: access.See, record: access.Incident, title: "Incidents", nav: "/incidents", key: "i"},
+		{pattern: "POST /incidents", do: (*visit).incidents, action: access.See, record: access.Incident},
 		{pattern: "GET /rules", do: (*visit).rules, action: access.See, record: access.Rules, title: "Who may what"},
 		{pattern: "GET /live", do: (*visit).live, action: access.See, record: access.Changes},
 		{pattern: "POST /actor", do: (*visit).chooseActor, open: true},
