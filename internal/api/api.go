@@ -16,6 +16,7 @@ import (
 
 	"tocsin/internal/desk"
 	"tocsin/internal/evidence"
+	"tocsin/internal/incident"
 	"tocsin/internal/line/archive"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
@@ -70,6 +71,8 @@ type Rooms struct {
 	Blocks   Blocks
 	Networks Networks
 	Lines    Lines
+
+	Incidents Incidents
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -112,6 +115,7 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.huma.UseMiddleware(a.admit)
 	a.register()
 	a.registerLines()
+	a.registerIncidents()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)
@@ -137,6 +141,8 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, desk.ErrNoReport):
 		return huma.Error404NotFound("no mail that waits, was set aside or was dealt with by a person has this id")
+	case errors.Is(err, incident.ErrNotFound):
+		return huma.Error404NotFound("there is no such incident")
 	case errors.Is(err, desk.ErrNotWaiting):
 		return huma.Error409Conflict("this report does not wait for a person: somebody has dealt with it, or it is being read again; look at it anew")
 	case errors.Is(err, desk.ErrNoOriginal):

@@ -278,8 +278,9 @@ func (f *eventForm) Fields(row int) []inputView {
 	all := make([]inputView, len(columns))
 	for c := range columns {
 		col := &columns[c]
-		all[c] = inputView{
-			Name: col.name + "-" + strconv.Itoa(row), Label: col.label, Value: r.values[c], Wrong: r.faults[c], Class: col.class, Hint: col.hint,
+		all[c] = inputView{Name: col.name + "-" + strconv.Itoa(row), Label: col.label, Value: r.values[c], Wrong: r.faults[c], Class: col.class}
+		if row == 0 { // once is enough
+			all[c].Hint = col.hint
 		}
 	}
 	none := "choose"

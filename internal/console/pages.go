@@ -36,7 +36,7 @@ func parsePages() (*pages, error) {
 		if f.Name() == shared[0] || f.Name() == shared[1] {
 			continue
 		}
-		t, err := template.New(shared[0]).Funcs(functions).Option("missingkey=error").ParseFS(templates, append(shared, f.Name())...)
+		t, err := template.New(shared[0]).Funcs(functions).Option("missingkey=zero").ParseFS(templates, append(shared, f.Name())...)
 		if err != nil {
 			return nil, fmt.Errorf("read page %s: %w", f.Name(), err)
 		}
@@ -67,6 +67,7 @@ var functions = template.FuncMap{
 	"day":     func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006") },
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
 	"counted": counted,
+	"cut":     cut,
 	"inc":     func(n int) int { return n + 1 },
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
 }
@@ -80,6 +81,17 @@ func counted(n any, thing string) (string, error) {
 		return report.Counted(n, thing), nil
 	}
 	return "", fmt.Errorf("a %T is no number of things", n)
+}
+
+// longest is how many bytes of one value a page shows.
+const longest = 4000
+
+// cut shortens a value that would bury the page, and says so.
+func cut(s string) string {
+	if len(s) <= longest {
+		return s
+	}
+	return strings.ToValidUTF8(s[:longest], "") + fmt.Sprintf("… (%d bytes in all: the original has them)", len(s))
 }
 
 // timeView is a time on a page.

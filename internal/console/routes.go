@@ -21,6 +21,8 @@ type route struct {
 func table() []route {
 	return []route{
 		{pattern: "GET /{$}", do: (*visit).today, action: access.See, record: access.Account, title: "Today", nav: "/", key: "t"},
+		{pattern: "GET /incidents", do: (*visit).incidents, action: access.See, record: access.Incident, title: "Incidents", nav: "/incidents", key: "i"},
+		{pattern: "POST /incidents", do: (*visit).incidents, action: access.See, record: access.Incident},
 		{pattern: "GET /waiting", do: (*visit).waiting, action: access.See, record: access.Letter, title: "Needs a person", nav: "/waiting", key: "w"},
 		{pattern: "GET /waiting/blocked", do: (*visit).blocked, action: access.See, record: access.Sender, title: "Blocked senders"},
 		{pattern: "POST /waiting/blocked", do: (*visit).unblock, action: access.Change, record: access.Sender},

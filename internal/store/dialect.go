@@ -25,6 +25,7 @@ type dialect struct {
 	grades   string             // statement that makes changes of grades wait for their turn; empty likewise
 	lines    string             // statement that makes new lines wait for their turn; empty likewise
 	asking   string             // statement that makes questions of people wait for their turn; empty likewise
+	changes  string             // statement that makes notes of changes wait for their turn; empty likewise
 	snapshot sql.IsolationLevel // in which a transaction reads one state
 	days     bool               // chunks are partitioned by day
 }
@@ -44,12 +45,16 @@ const linesLock = 0x70c53
 // askingLock likewise for questions of people: two at once must not both be the last of a day's budget.
 const askingLock = 0x70c55
 
+// changesLock likewise for notes of changes: their numbers grow in the order of commits.
+const changesLock = 0x70c56
+
 var postgres = dialect{
 	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
-	grades: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
-	lines:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
-	asking: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(askingLock) + ")",
+	grades:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
+	lines:   "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
+	changes: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(changesLock) + ")",
+	asking:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(askingLock) + ")",
 }
 
 // openSQLite opens the database for a node. synchronous=FULL: a commit that returned survives a power cut. The

@@ -68,6 +68,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"submitted":                   submitted,
 		"verdicts":                    verdicts,
 		"search":                      search,
+		"acts":                        acts,
+		"figures":                     figures,
+		"changes":                     changed,
 		"addresses spill":             spilt,
 		"search in parts":             partial,
 	} {
