@@ -48,7 +48,7 @@ const (
 var columns = [...]column{ //nolint:gochecknoglobals // table of plain data
 	{"type", "What it is", []string{"type", "class"}, "", ""},
 	{"tag", "Name of the thing", []string{"tag", "tags"}, "", "such as mirai"},
-	{"from", "When, with zone", []string{"from", "to"}, "", "2026-03-01T02:10:00Z"},
+	{"from", "When, with zone", []string{"from", "to"}, "", "like 2026-03-01T02:10:00Z"},
 	{"address", "Address or network", []string{"subject", "subject.addr", "subject.prefix"}, "", ""},
 	{"port", "Port", []string{"subject.port"}, "short", ""},
 	{"proto", "Protocol", []string{"subject.proto"}, "short", ""},
