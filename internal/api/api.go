@@ -73,6 +73,9 @@ type Rooms struct {
 	Lines    Lines
 
 	Incidents Incidents
+
+	Reports    Reports
+	Quarantine Quarantine
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -116,6 +119,8 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.register()
 	a.registerLines()
 	a.registerIncidents()
+	a.registerReports()
+	a.registerQuarantine()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)

@@ -143,7 +143,7 @@ func (a *API) list(state report.State) func(context.Context, *pageInput) (*page,
 	return func(ctx context.Context, in *pageInput) (*page, error) {
 		at, id, err := parseCursor(in.After)
 		if err != nil {
-			return nil, huma.Error422UnprocessableEntity("begin anew: after is what next said on the page before", &huma.ErrorDetail{Location: "query.after", Message: err.Error()})
+			return nil, badCursor(err)
 		}
 		on := desk.Shelf{State: state}
 		if in.Apart != "" {
@@ -158,7 +158,7 @@ func (a *API) list(state report.State) func(context.Context, *pageInput) (*page,
 		out := &page{}
 		if len(all) > in.Limit {
 			all = all[:in.Limit]
-			out.Body.Next = cursor(&all[in.Limit-1])
+			out.Body.Next = cursorAt(all[in.Limit-1].ReceivedAt, all[in.Limit-1].ID)
 		}
 		out.Body.Items = listOf(all)
 		apart, err := a.rooms.Letters.Apart(ctx, state)
@@ -181,10 +181,10 @@ func kindsApart() string {
 	return strings.Join(types, ", ")
 }
 
-// cursor names a letter by its place in the list.
-func cursor(l *desk.Letter) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(l.ReceivedAt.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(b, l.ID[:]...))
+// cursorAt names a report by its place in a list in the order of time.
+func cursorAt(at time.Time, id report.ID) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(b, id[:]...))
 }
 
 func parseCursor(s string) (time.Time, report.ID, error) {
