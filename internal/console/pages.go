@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ var functions = template.FuncMap{
 	"when":    func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006 15:04") },
 	"day":     func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006") },
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
-	"counted": report.Counted,
+	"counted": func(n any, thing string) string { return report.Counted(reflect.ValueOf(n).Int(), thing) },
 	"cut":     cut,
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
 }
