@@ -72,7 +72,10 @@ type Rooms struct {
 	Networks Networks
 	Lines    Lines
 
-	Incidents Incidents
+	Incidents    Incidents
+	IncidentActs IncidentActs
+	Counts       Counts
+	Changed      Changed
 
 	Reports    Reports
 	Quarantine Quarantine
@@ -85,6 +88,9 @@ type API struct {
 	answers *answers
 	log     *slog.Logger
 	huma    huma.API
+	now     func() time.Time
+	serve   http.Handler
+	streams streams
 
 	answersWith []reflect.Type // what operations answer with, as add was told
 }
@@ -94,10 +100,15 @@ const Prefix = "/api/v1"
 
 // New makes the handler. A request whose context has a caller already (access.With) is let in as such: a command on this
 // machine, or a page that asks for its visitor. door lets in the others; nil lets in none.
-func New(version string, rooms Rooms, door Door, log *slog.Logger) (http.Handler, error) {
-	a := &API{rooms: rooms, door: door, log: log}
-	return a.handler(version)
+func New(version string, rooms Rooms, door Door, log *slog.Logger, now func() time.Time) (*API, error) {
+	a := &API{rooms: rooms, door: door, log: log, now: now, streams: streams{ended: make(chan struct{})}}
+	var err error
+	a.serve, err = a.handler(version)
+	return a, err
 }
+
+// ServeHTTP is http.Handler's.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serve.ServeHTTP(w, r) }
 
 func (a *API) handler(version string) (http.Handler, error) {
 	var err error
@@ -119,6 +130,9 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.register()
 	a.registerLines()
 	a.registerIncidents()
+	a.registerActs()
+	a.registerFigures()
+	a.registerChanges()
 	a.registerReports()
 	a.registerQuarantine()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -165,6 +179,9 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return huma.Error409Conflict(inquiry.ErrDecided.Error())
 	case errors.Is(err, inquiry.ErrSelf):
 		return huma.Error403Forbidden(inquiry.ErrSelf.Error())
+	}
+	if fault := actFault(err); fault != nil {
+		return fault
 	}
 	if over, ok := errors.AsType[*inquiry.BudgetError](err); ok {
 		return huma.Error429TooManyRequests(over.Error(), &huma.ErrorDetail{Location: "question", Message: "waits for a second person", Value: over.ID.String()})

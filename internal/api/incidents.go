@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,6 +21,8 @@ type Incidents interface {
 	SearchIncidents(ctx context.Context, q incident.Query) (incident.Found, error)
 	// Incident returns one; an id that was joined into another leads to that. incident.ErrNotFound where there is none.
 	Incident(ctx context.Context, id report.ID) (incident.Incident, error)
+	// EventsOf returns a page of an incident's events, those that were stored last first. incident.ErrNotFound likewise.
+	EventsOf(ctx context.Context, id report.ID, after incident.Cursor, limit int) (incident.Sightings, error)
 }
 
 // Incident is one problem of one party.
@@ -61,6 +65,7 @@ func (a *API) registerIncidents() {
 	see := need{access.See, access.Incident}
 	add(a, see, op("list-incidents", http.MethodGet, "/incidents", "Incidents, those that became known last first", 422), a.listIncidents)
 	add(a, see, op("search-incidents", http.MethodPost, "/incidents/search", "The same, by an address as well, which stands in no URL"), a.searchIncidents)
+	add(a, need{access.See, access.Event}, op("list-events", http.MethodGet, "/incidents/{id}/events", "The rows of reports that an incident is made of, those that were stored last first", 404, 422), a.listEvents)
 	add(a, see, op("show-incident", http.MethodGet, "/incidents/{id}", "One incident; an id that was joined into another leads to that", 404), a.showIncident)
 }
 
@@ -156,4 +161,103 @@ func (a *API) showIncident(ctx context.Context, in *PathID) (*incidentOutput, er
 		return nil, a.problem(ctx, err)
 	}
 	return &incidentOutput{incidentOf(&found)}, nil
+}
+
+// EventRow is one row of a report, with what the source said besides.
+type EventRow struct {
+	Report     string    `access:"place" json:"report,omitempty"`
+	Name       string    `access:"place" json:"name,omitempty" doc:"of the document"`
+	Row        int64     `access:"place" json:"row,omitempty"`
+	Channel    string    `access:"place" json:"channel,omitempty"`
+	Reporter   string    `access:"place" json:"reporter,omitempty"`
+	Format     string    `access:"place" json:"format,omitempty"`
+	ReceivedAt time.Time `access:"place" json:"received_at,omitzero"`
+	From       time.Time `access:"what" json:"from,omitzero"`
+	To         time.Time `access:"what" json:"to,omitzero" doc:"half-open"`
+	Type       string    `access:"what" json:"type,omitempty"`
+	Tags       []string  `access:"what" json:"tags,omitempty"`
+	Severity   string    `access:"what" json:"severity,omitempty"`
+	Where      string    `access:"subject" json:"where,omitempty" doc:"the subject: address and port, domain or URL"`
+	Target     string    `access:"target" json:"target,omitempty"`
+	Details    []Column  `access:"details" json:"details,omitempty" doc:"all other columns of the source, unchanged"`
+}
+
+// Column is a column of a source that means nothing to a node, unchanged.
+type Column struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Record is access.Shown's.
+func (EventRow) Record() access.Record { return access.Event }
+
+func eventRow(s *incident.Sighting) EventRow {
+	e := &s.Event
+	row := EventRow{
+		Report: s.Report.String(), Name: s.Name, Row: int64(e.Row), Channel: s.Channel, Reporter: s.Reporter, Format: s.Format, ReceivedAt: s.ReceivedAt,
+		From: e.From, To: e.To, Type: string(e.Kind.Type), Tags: e.Tags, Severity: string(e.Severity),
+		Where: place(e.Subject.Addr, e.Subject.Port, e.Subject.Proto),
+	}
+	for _, d := range e.Details {
+		row.Details = append(row.Details, Column(d))
+	}
+	for _, also := range []string{e.Subject.Domain, e.Subject.URL} {
+		row.Where = strings.TrimSpace(row.Where + " " + also)
+	}
+	if e.Subject.Prefix.IsValid() {
+		row.Where = strings.TrimSpace(e.Subject.Prefix.String() + " " + row.Where)
+	}
+	row.Target = place(e.Target.Addr, e.Target.Port, "")
+	for _, also := range []string{e.Target.Domain, e.Target.URL} {
+		row.Target = strings.TrimSpace(row.Target + " " + also)
+	}
+	return row
+}
+
+// place writes an address with its port, as people do.
+func place(addr netip.Addr, port uint16, proto string) string {
+	switch {
+	case !addr.IsValid():
+		return ""
+	case port == 0:
+		return addr.String()
+	case proto == "":
+		return netip.AddrPortFrom(addr, port).String()
+	}
+	return netip.AddrPortFrom(addr, port).String() + "/" + proto
+}
+
+type eventsOutput struct {
+	Body struct {
+		Items []EventRow `json:"items"`
+		Next  string     `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
+	}
+}
+
+func (a *API) listEvents(ctx context.Context, in *struct {
+	PathID
+
+	After string `query:"after" doc:"what next said on the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+},
+) (*eventsOutput, error) {
+	id, err := report.ParseID(in.ID)
+	if err != nil {
+		return nil, a.problem(ctx, incident.ErrNotFound)
+	}
+	after, err := incident.ParseCursor(in.After)
+	if err != nil {
+		return nil, a.problem(ctx, &report.FieldError{Field: "after", Rule: err.Error()})
+	}
+	page, err := a.rooms.Incidents.EventsOf(ctx, id, after, in.Limit)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
+	out := &eventsOutput{}
+	out.Body.Items = make([]EventRow, len(page.Sightings))
+	for i := range page.Sightings {
+		out.Body.Items[i] = eventRow(&page.Sightings[i])
+	}
+	out.Body.Next = page.Next.String()
+	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -66,21 +67,10 @@ var functions = template.FuncMap{
 	"when":    func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006 15:04") },
 	"day":     func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006") },
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
-	"counted": counted,
+	"counted": func(n any, thing string) string { return report.Counted(reflect.ValueOf(n).Int(), thing) },
 	"cut":     cut,
 	"inc":     func(n int) int { return n + 1 },
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
-}
-
-// counted is report.Counted for the numbers that views have.
-func counted(n any, thing string) (string, error) {
-	switch n := n.(type) {
-	case int:
-		return report.Counted(int64(n), thing), nil
-	case int64:
-		return report.Counted(n, thing), nil
-	}
-	return "", fmt.Errorf("a %T is no number of things", n)
 }
 
 // longest is how many bytes of one value a page shows.

@@ -39,6 +39,15 @@ func (v *visit) get(path string, out any) error { return v.c.api.Get(v.ctx(), pa
 // post has the API do something, as the visitor.
 func (v *visit) post(path string, in, out any) error { return v.c.api.Post(v.ctx(), path, in, out) }
 
+// postOnce does the same once, however often it is sent with the same key.
+func (v *visit) postOnce(path, key string, in, out any) error {
+	once := api.Client{HTTP: v.c.api.HTTP, Header: http.Header{"Idempotency-Key": {key}}}
+	return once.Post(v.ctx(), path, in, out)
+}
+
+// pathPart makes one part of a path of what a visitor gave.
+func pathPart(s string) string { return url.PathEscape(s) }
+
 // may reports whether the visitor may do something with a record: for what a page offers, not for what it does.
 func (v *visit) may(a access.Action, r access.Record) bool { return v.caller.May(a, r) }
 

@@ -21,6 +21,7 @@ type dialect struct {
 	numbered bool               // parameters are $1, $2, ... instead of ?
 	bytes    string             // type of a byte string in CAST
 	integer  string             // type of a 64-bit number in CAST
+	place    string             // type of a place in a byte string in CAST
 	fold     string             // statement that makes folding wait for its turn; empty where there is one writer anyway
 	grades   string             // statement that makes changes of grades wait for their turn; empty likewise
 	lines    string             // statement that makes new lines wait for their turn; empty likewise
@@ -30,7 +31,7 @@ type dialect struct {
 	days     bool               // chunks are partitioned by day
 }
 
-var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB", integer: "INTEGER"}
+var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB", integer: "INTEGER", place: "INTEGER"}
 
 // foldLock is the number of the advisory lock under which one worker at a time folds: two workers that meet the same
 // new key must not both make an incident of it.
@@ -49,7 +50,7 @@ const askingLock = 0x70c55
 const changesLock = 0x70c56
 
 var postgres = dialect{
-	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
+	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT", place: "INTEGER",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
 	grades:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
 	lines:   "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",

@@ -108,7 +108,7 @@ func searched(t *testing.T, db *store.DB, r *rand.Rand, at map[report.ID]map[net
 		}
 	}
 	found := 0
-	for range 100 {
+	for range 50 {
 		in := all[r.IntN(len(all))]
 		var q incident.Query
 		for _, ask := range []func(){
