@@ -56,12 +56,14 @@ func (l *letterView) Others() []api.Mail {
 
 // did are what a page says after an act: the words never come from the address.
 var did = map[string]string{
-	"events":  "Events were made of this mail.",
-	"merged":  "This mail is now linked to the incident.",
-	"aside":   "It is set aside.",
-	"brought": "It waits for a person again.",
-	"again":   "It is being read again. If a format knows it now, it leaves this list.",
-	"blocked": "The sender is blocked: letters of theirs are set aside from now on.",
+	"events":   "Events were made of this mail.",
+	"merged":   "This mail is now linked to the incident.",
+	"aside":    "It is set aside.",
+	"brought":  "It waits for a person again.",
+	"again":    "It is being read again. If a format knows it now, it leaves this list.",
+	"replayed": "It is being read again. What can be read now leaves the quarantine by itself.",
+	"dropped":  "It is dropped. Its events stay.",
+	"blocked":  "The sender is blocked: letters of theirs are set aside from now on.",
 }
 
 // letter shows one mail.
