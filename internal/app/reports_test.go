@@ -101,7 +101,7 @@ func receivedByPerson(t *testing.T) []string {
 // original: the bytes come as they came in, as a file that no browser shows.
 func original(t *testing.T, p *person, id string) {
 	t.Helper()
-	get := func(tag string) (*http.Response, []byte) {
+	get := func(tag string) (status int, h http.Header, body []byte) {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", p.base+"/received/"+id+"/original", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -117,19 +117,18 @@ func original(t *testing.T, p *person, id string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return res, got
+		return res.StatusCode, res.Header, got
 	}
-	res, got := get("")
-	h := res.Header
-	if res.StatusCode != 200 || !bytes.Equal(got, []byte(tables()[0])) {
-		t.Errorf("%d, %d bytes of %d", res.StatusCode, len(got), len(tables()[0]))
+	status, h, got := get("")
+	if status != http.StatusOK || !bytes.Equal(got, []byte(tables()[0])) {
+		t.Errorf("%d, %d bytes of %d", status, len(got), len(tables()[0]))
 	}
 	if h.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment;") || h.Get("X-Content-Type-Options") != "nosniff" ||
 		!strings.HasPrefix(h.Get("Content-Security-Policy"), "sandbox;") || h.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", h)
 	}
-	if res, got := get(h.Get("ETag")); res.StatusCode != http.StatusNotModified || len(got) > 0 {
-		t.Errorf("the same again: %d, %d bytes", res.StatusCode, len(got))
+	if status, _, got := get(h.Get("ETag")); status != http.StatusNotModified || len(got) > 0 {
+		t.Errorf("the same again: %d, %d bytes", status, len(got))
 	}
 	p.done = append(p.done, "GET /received/"+id+"/original")
 	p.want(404, "GET", "/received/x/original", nil)

@@ -48,13 +48,13 @@ const (
 var columns = [...]column{ //nolint:gochecknoglobals // table of plain data
 	{"type", "What it is", []string{"type", "class"}, "", ""},
 	{"tag", "Name of the thing", []string{"tag", "tags"}, "", "such as mirai"},
-	{"from", "When, with zone", []string{"from", "to"}, "", "like 2026-03-01T02:10:00Z"},
-	{"address", "Address or network", []string{"subject", "subject.addr", "subject.prefix"}, "", ""},
-	{"port", "Port", []string{"subject.port"}, "short", ""},
-	{"proto", "Protocol", []string{"subject.proto"}, "short", ""},
+	{"from", "When, with zone", []string{"from", "to"}, "wide", "like 2026-03-01T02:10:00Z"},
+	{"address", "Address", []string{"subject", "subject.addr", "subject.prefix"}, "", "or a network"},
+	{"port", "Port", []string{"subject.port"}, "", ""},
+	{"proto", "Protocol", []string{"subject.proto"}, "", ""},
 	{"domain", "Domain", []string{"subject.domain"}, "", ""},
-	{"url", "URL", []string{"subject.url"}, "", ""},
-	{"severity", "Severity", []string{"severity"}, "short", ""},
+	{"url", "URL", []string{"subject.url"}, "wide", ""},
+	{"severity", "Severity", []string{"severity"}, "", ""},
 }
 
 // Bounds of the form.

@@ -231,7 +231,8 @@ func TestLetterActs(t *testing.T) {
 		member   string // that the API may find fault with
 	}{
 		"merge": {
-			"/merge", "merged", url.Values{"incident": {" https://abuse.example.net/incidents/" + incidentID + " "}, "at": {"2026-03-01T02:10:00Z\r\n\r\n 2026-03-01T02:11:00Z"}},
+			"/merge", "merged",
+			url.Values{"incident": {" https://abuse.example.net/incidents/" + incidentID + " "}, "at": {"2026-03-01T02:10:00Z\r\n\r\n 2026-03-01T02:11:00Z"}},
 			"POST " + path + "/merge", `{"at":["2026-03-01T02:10:00Z","2026-03-01T02:11:00Z"],"incident":"` + incidentID + `"}`, "at[1]",
 		},
 		"aside": {"/aside", "aside", url.Values{"reason": {"sells cars"}}, "POST " + path + "/aside", `{"reason":"sells cars"}`, "reason"},

@@ -274,4 +274,3 @@ func (db *DB) episodes(ctx context.Context, key incident.Key, names map[int32]st
 	}
 	return all, rows.Err()
 }
-
