@@ -76,6 +76,9 @@ func (v *visit) letter() error {
 	return v.show("letter", view)
 }
 
+// letterBack leads to the mail whoever asks again for the page that a form was answered with.
+func (v *visit) letterBack() error { return v.goTo("/waiting/" + url.PathEscape(v.r.PathValue("id"))) }
+
 // openLetter asks for the mail that the path names, and begins its forms.
 func (v *visit) openLetter() (*letterView, error) {
 	view := &letterView{}

@@ -269,7 +269,7 @@ func TestLetterActs(t *testing.T) {
 	}
 }
 
-// TestBlockTry: what a block would concern is shown before it can be made; TestDrawAnswer: an answer is shown to copy.
+// TestBlockTry: what a block would concern is shown before it can be made.
 func TestBlockTry(t *testing.T) {
 	path := "/waiting/" + firstMail
 	h, f := open(t, map[string]any{"GET " + path: openMail(), "POST /blocked": api.BlockDone{Sender: "@example.net", Sent: desk.Sent{Reports: 12, Waiting: 3, Aside: 1}}})
@@ -285,6 +285,20 @@ func TestBlockTry(t *testing.T) {
 	}
 }
 
+// TestBack: a page that a form was answered with can be asked for again.
+func TestBack(t *testing.T) {
+	h, _ := open(t, nil)
+	for path, to := range map[string]string{
+		"/waiting/" + firstMail + "/events": "/waiting/" + firstMail, "/waiting/" + firstMail + "/answer": "/waiting/" + firstMail,
+		"/waiting/%2F%2Fevil.example.com/block": "/waiting/%2F%2Fevil.example.com", "/quarantine/replay": "/quarantine",
+	} {
+		if w := request(t, h, access.Desk, "GET", path, nil); w.Code != http.StatusSeeOther || w.Header().Get("Location") != to {
+			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+// TestDrawAnswer: an answer is shown to copy, and is not sent.
 func TestDrawAnswer(t *testing.T) {
 	path := "/waiting/" + firstMail
 	problems := map[string]problem{}
