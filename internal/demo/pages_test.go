@@ -73,7 +73,7 @@ func TestPages(t *testing.T) {
 		if who := said(t, p, "document.getElementById('actor').value"); who != actor.Caller.Name {
 			t.Fatalf("switched to %s, and is %s", actor.Caller.Name, who)
 		}
-		for _, path := range strings.Fields(said(t, p, "[...document.querySelectorAll('.menu a')].map(a => a.getAttribute('href')).join(' ') + ' /rules'")) {
+		for path := range strings.FieldsSeq(said(t, p, "[...document.querySelectorAll('.menu a')].map(a => a.getAttribute('href')).join(' ') + ' /rules'")) {
 			p.Visit(t, base+path)
 			if code := p.Status(t); code != 200 {
 				t.Errorf("%s: %s is answered %d", actor.About, path, code)
