@@ -97,8 +97,8 @@ func orNothing(err error) error {
 func (a *Access) UsePasskey(ctx context.Context, k *access.Passkey) error {
 	backwards := false
 	err := a.tx(ctx, "use a passkey", func(tx *sql.Tx) error {
-		err := a.one(ctx, tx, access.ErrCount, `UPDATE passkeys SET count = ?, record = ?, used = ? WHERE id = ? AND (count < ? OR count = 0 AND ? = 0)`,
-			int64(k.Count), k.Record, micros(k.Used), k.ID, int64(k.Count), int64(k.Count))
+		err := a.one(ctx, tx, access.ErrCount, `UPDATE passkeys SET count = ?, record = ?, used = ? WHERE id = ? AND (count < ? OR count = 0 AND ? = 1)`,
+			int64(k.Count), k.Record, micros(k.Used), k.ID, int64(k.Count), number(k.Count == 0))
 		if backwards = errors.Is(err, access.ErrCount); backwards {
 			return a.one(ctx, tx, access.ErrNothing, `UPDATE passkeys SET suspect = ? WHERE id = ?`, micros(k.Used), k.ID)
 		}

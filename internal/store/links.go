@@ -17,10 +17,10 @@ func (a *Access) PutLink(ctx context.Context, l *access.Link) error {
 		if _, err := a.personIn(ctx, tx, l.Person); err != nil {
 			return err
 		}
-		if _, err := a.exec(ctx, tx, `DELETE FROM links WHERE person = ?`, l.Person[:]); err != nil {
+		if _, err := a.exec(ctx, tx, `DELETE FROM invitations WHERE person = ?`, l.Person[:]); err != nil {
 			return err
 		}
-		_, err := a.exec(ctx, tx, `INSERT INTO links (hash, first, person, until) VALUES (?, 0, ?, ?)`, l.Hash[:], l.Person[:], micros(l.Until))
+		_, err := a.exec(ctx, tx, `INSERT INTO invitations (hash, first, person, until) VALUES (?, 0, ?, ?)`, l.Hash[:], l.Person[:], micros(l.Until))
 		return err
 	})
 }
@@ -29,8 +29,8 @@ func (a *Access) PutLink(ctx context.Context, l *access.Link) error {
 func (a *Access) PutFirst(ctx context.Context, l *access.Link) (put bool, err error) {
 	err = a.tx(ctx, "keep the first admin's link", func(tx *sql.Tx) error {
 		for _, q := range [...]string{
-			`DELETE FROM people WHERE state = 'invited' AND id IN (SELECT person FROM links WHERE first = 1)`,
-			`DELETE FROM links WHERE first = 1`,
+			`DELETE FROM people WHERE state = 'invited' AND id IN (SELECT person FROM invitations WHERE first = 1)`,
+			`DELETE FROM invitations WHERE first = 1`,
 		} {
 			if _, err := a.exec(ctx, tx, q); err != nil {
 				return err
@@ -40,7 +40,7 @@ func (a *Access) PutFirst(ctx context.Context, l *access.Link) (put bool, err er
 		if put = !there; err != nil || there {
 			return err
 		}
-		_, err = a.exec(ctx, tx, `INSERT INTO links (hash, first, until) VALUES (?, 1, ?)`, l.Hash[:], micros(l.Until))
+		_, err = a.exec(ctx, tx, `INSERT INTO invitations (hash, first, until) VALUES (?, 1, ?)`, l.Hash[:], micros(l.Until))
 		return err
 	})
 	return put && err == nil, err
@@ -60,7 +60,7 @@ func (a *Access) link(ctx context.Context, from querier, hash access.Hash, now t
 	var first int
 	var person []byte
 	var until int64
-	err := from.QueryRowContext(ctx, a.db.dialect.sql(`SELECT first, person, until FROM links WHERE hash = ? AND until > ?`), hash[:], micros(now)).
+	err := from.QueryRowContext(ctx, a.db.dialect.sql(`SELECT first, person, until FROM invitations WHERE hash = ? AND until > ?`), hash[:], micros(now)).
 		Scan(&first, &person, &until)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = access.ErrLink
@@ -82,7 +82,7 @@ func (a *Access) ClaimFirst(ctx context.Context, hash access.Hash, p *access.Per
 			if err := a.addPerson(ctx, tx, p, access.Identity{}); err != nil {
 				return err
 			}
-			_, err := a.exec(ctx, tx, `UPDATE links SET person = ? WHERE hash = ?`, p.ID[:], hash[:])
+			_, err := a.exec(ctx, tx, `UPDATE invitations SET person = ? WHERE hash = ?`, p.ID[:], hash[:])
 			return err
 		}
 		was, err := a.personIn(ctx, tx, l.Person)
@@ -127,7 +127,7 @@ func (a *Access) UseLink(ctx context.Context, hash access.Hash, k *access.Passke
 		if p.State == access.Left {
 			return access.ErrLink
 		}
-		if err := a.one(ctx, tx, access.ErrLink, `DELETE FROM links WHERE hash = ?`, hash[:]); err != nil {
+		if err := a.one(ctx, tx, access.ErrLink, `DELETE FROM invitations WHERE hash = ?`, hash[:]); err != nil {
 			return err
 		}
 		if k != nil {

@@ -226,7 +226,7 @@ func (a *Access) changed(ctx context.Context, tx *sql.Tx, was, is *access.Person
 		return err
 	}
 	if is.Party != was.Party || !slices.Equal(is.Roles, was.Roles) {
-		if _, err := a.exec(ctx, tx, `UPDATE sessions SET stale = 1 WHERE person = ?`, is.ID[:]); err != nil {
+		if _, err := a.exec(ctx, tx, `UPDATE people_sessions SET stale = 1 WHERE person = ?`, is.ID[:]); err != nil {
 			return err
 		}
 	}
@@ -234,7 +234,7 @@ func (a *Access) changed(ctx context.Context, tx *sql.Tx, was, is *access.Person
 		return nil
 	}
 	for _, q := range [...]string{
-		`DELETE FROM sessions WHERE person = ?`, `DELETE FROM tokens WHERE person = ?`, `DELETE FROM links WHERE person = ?`,
+		`DELETE FROM people_sessions WHERE person = ?`, `DELETE FROM people_tokens WHERE person = ?`, `DELETE FROM invitations WHERE person = ?`,
 		`DELETE FROM known_browsers WHERE person = ?`, `DELETE FROM recovery_codes WHERE person = ?`,
 	} {
 		if _, err := a.exec(ctx, tx, q, is.ID[:]); err != nil {

@@ -18,21 +18,21 @@ func (a *Access) AddSession(ctx context.Context, s *access.Session, hash, before
 			micros(s.Created), s.Person[:], string(access.Active)); err != nil {
 			return err
 		}
-		if _, err := a.exec(ctx, tx, `DELETE FROM sessions WHERE hash = ? OR before = ?`, before[:], before[:]); err != nil {
+		if _, err := a.exec(ctx, tx, `DELETE FROM people_sessions WHERE hash = ? OR before = ?`, before[:], before[:]); err != nil {
 			return err
 		}
 		network := ""
 		if s.Network.IsValid() {
 			network = s.Network.String()
 		}
-		_, err := a.exec(ctx, tx, `INSERT INTO sessions (id, hash, person, way, created, seen, browser, network, recovered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		_, err := a.exec(ctx, tx, `INSERT INTO people_sessions (id, hash, person, way, created, seen, browser, network, recovered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			s.ID[:], hash[:], s.Person[:], string(s.Way), micros(s.Created), micros(s.Seen), s.Browser, network, number(s.Recovered))
 		return err
 	})
 }
 
-const sessionColumns = `sessions.id, sessions.person, sessions.way, sessions.created, sessions.seen, sessions.browser, sessions.network,
-	sessions.recovered, sessions.stale`
+const sessionColumns = `people_sessions.id, people_sessions.person, people_sessions.way, people_sessions.created, people_sessions.seen, people_sessions.browser, people_sessions.network,
+	people_sessions.recovered, people_sessions.stale`
 
 // sessionInto reads sessionColumns.
 type sessionInto struct {
@@ -63,7 +63,7 @@ func (a *Access) Session(ctx context.Context, hash access.Hash, now time.Time) (
 	var s sessionInto
 	var p personInto
 	err := a.db.read.QueryRowContext(ctx, a.db.dialect.sql(`SELECT `+sessionColumns+`, `+personColumns+`
-		FROM sessions JOIN people ON people.id = sessions.person WHERE sessions.hash = ? OR sessions.before = ? AND sessions.before_ends > ?`),
+		FROM people_sessions JOIN people ON people.id = people_sessions.person WHERE people_sessions.hash = ? OR people_sessions.before = ? AND people_sessions.before_ends > ?`),
 		hash[:], hash[:], micros(now)).Scan(append(s.into(), p.into()...)...)
 	if err = orNothing(err); err != nil {
 		return access.Session{}, access.Person{}, fmt.Errorf("look for a session: %w", err)
@@ -75,7 +75,7 @@ func (a *Access) Session(ctx context.Context, hash access.Hash, now time.Time) (
 // TouchSession is access.SessionStore's.
 func (a *Access) TouchSession(ctx context.Context, id report.ID, at time.Time) error {
 	err := a.db.tx(ctx, func(tx *sql.Tx) error {
-		_, err := a.exec(ctx, tx, `UPDATE sessions SET seen = ? WHERE id = ? AND seen < ?`, micros(at), id[:], micros(at))
+		_, err := a.exec(ctx, tx, `UPDATE people_sessions SET seen = ? WHERE id = ? AND seen < ?`, micros(at), id[:], micros(at))
 		return err
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *Access) TouchSession(ctx context.Context, id report.ID, at time.Time) e
 // RenewSession is access.SessionStore's.
 func (a *Access) RenewSession(ctx context.Context, id report.ID, hash access.Hash, until time.Time) (renewed bool, err error) {
 	err = a.tx(ctx, "renew a session", func(tx *sql.Tx) error {
-		res, err := a.exec(ctx, tx, `UPDATE sessions SET before = hash, before_ends = ?, hash = ?, stale = 0 WHERE id = ? AND stale = 1`,
+		res, err := a.exec(ctx, tx, `UPDATE people_sessions SET before = hash, before_ends = ?, hash = ?, stale = 0 WHERE id = ? AND stale = 1`,
 			micros(until), hash[:], id[:])
 		if err != nil {
 			return err
@@ -102,14 +102,14 @@ func (a *Access) RenewSession(ctx context.Context, id report.ID, hash access.Has
 // SettleSession is access.SessionStore's.
 func (a *Access) SettleSession(ctx context.Context, id report.ID) error {
 	return a.tx(ctx, "settle a session", func(tx *sql.Tx) error {
-		_, err := a.exec(ctx, tx, `UPDATE sessions SET recovered = 0, stale = 1 WHERE id = ?`, id[:])
+		_, err := a.exec(ctx, tx, `UPDATE people_sessions SET recovered = 0, stale = 1 WHERE id = ?`, id[:])
 		return err
 	})
 }
 
 // SessionsOf is access.SessionStore's.
 func (a *Access) SessionsOf(ctx context.Context, person report.ID) ([]access.Session, error) {
-	rows, err := a.db.read.QueryContext(ctx, a.db.dialect.sql(`SELECT `+sessionColumns+` FROM sessions WHERE person = ? ORDER BY seen DESC, id DESC`), person[:])
+	rows, err := a.db.read.QueryContext(ctx, a.db.dialect.sql(`SELECT `+sessionColumns+` FROM people_sessions WHERE person = ? ORDER BY seen DESC, id DESC`), person[:])
 	if err != nil {
 		return nil, fmt.Errorf("read sessions: %w", plain(err))
 	}
@@ -132,14 +132,14 @@ func (a *Access) SessionsOf(ctx context.Context, person report.ID) ([]access.Ses
 // EndSession is access.SessionStore's.
 func (a *Access) EndSession(ctx context.Context, person, id report.ID) error {
 	return a.tx(ctx, "end a session", func(tx *sql.Tx) error {
-		return a.one(ctx, tx, access.ErrNothing, `DELETE FROM sessions WHERE person = ? AND id = ?`, person[:], id[:])
+		return a.one(ctx, tx, access.ErrNothing, `DELETE FROM people_sessions WHERE person = ? AND id = ?`, person[:], id[:])
 	})
 }
 
 // EndSessions is access.SessionStore's.
 func (a *Access) EndSessions(ctx context.Context, person, but report.ID) (ended int64, err error) {
 	err = a.tx(ctx, "end sessions", func(tx *sql.Tx) error {
-		res, err := a.exec(ctx, tx, `DELETE FROM sessions WHERE person = ? AND id <> ?`, person[:], but[:])
+		res, err := a.exec(ctx, tx, `DELETE FROM people_sessions WHERE person = ? AND id <> ?`, person[:], but[:])
 		if err != nil {
 			return err
 		}
@@ -158,9 +158,9 @@ func (a *Access) DeleteEnded(ctx context.Context, e *access.Ended, now time.Time
 			q     string
 			args  []any
 		}{
-			{"sessions of people", now, `DELETE FROM sessions WHERE created < ? OR seen < ?`, []any{micros(e.Begun), micros(e.Idle)}},
-			{"links of invitations", now, `DELETE FROM links WHERE until <= ?`, []any{micros(now)}},
-			{"tokens", now, `DELETE FROM tokens WHERE until <= ?`, []any{micros(now)}},
+			{"sessions of people", now, `DELETE FROM people_sessions WHERE created < ? OR seen < ?`, []any{micros(e.Begun), micros(e.Idle)}},
+			{"links of invitations", now, `DELETE FROM invitations WHERE until <= ?`, []any{micros(now)}},
+			{"tokens", now, `DELETE FROM people_tokens WHERE until <= ?`, []any{micros(now)}},
 			{"known browsers", e.Browsers, `DELETE FROM known_browsers WHERE at < ?`, []any{micros(e.Browsers)}},
 			{"acts about people", e.Acts, `DELETE FROM people_acts WHERE at < ?`, []any{micros(e.Acts)}},
 		} {

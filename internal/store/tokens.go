@@ -25,13 +25,13 @@ func (a *Access) AddToken(ctx context.Context, t *access.Token, hash access.Hash
 		if err != nil {
 			return err
 		}
-		_, err = a.exec(ctx, tx, `INSERT INTO tokens (id, hash, name, person, scopes, created, until) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		_, err = a.exec(ctx, tx, `INSERT INTO people_tokens (id, hash, name, person, scopes, created, until) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 			t.ID[:], hash[:], t.Name, t.Person[:], strings.Join(scopes, " "), micros(t.Created), micros(t.Until))
 		return err
 	})
 }
 
-const tokenColumns = `tokens.id, tokens.name, tokens.person, tokens.scopes, tokens.created, tokens.until, tokens.used`
+const tokenColumns = `people_tokens.id, people_tokens.name, people_tokens.person, people_tokens.scopes, people_tokens.created, people_tokens.until, people_tokens.used`
 
 // tokenInto reads tokenColumns.
 type tokenInto struct {
@@ -63,7 +63,7 @@ func (a *Access) Token(ctx context.Context, hash access.Hash) (access.Token, acc
 	var t tokenInto
 	var p personInto
 	err := a.db.read.QueryRowContext(ctx, a.db.dialect.sql(`SELECT `+tokenColumns+`, `+personColumns+`
-		FROM tokens JOIN people ON people.id = tokens.person WHERE tokens.hash = ?`), hash[:]).Scan(append(t.into(), p.into()...)...)
+		FROM people_tokens JOIN people ON people.id = people_tokens.person WHERE people_tokens.hash = ?`), hash[:]).Scan(append(t.into(), p.into()...)...)
 	if err = orNothing(err); err != nil {
 		return access.Token{}, access.Person{}, fmt.Errorf("look for a token: %w", err)
 	}
@@ -73,7 +73,7 @@ func (a *Access) Token(ctx context.Context, hash access.Hash) (access.Token, acc
 // TouchToken is access.TokenStore's.
 func (a *Access) TouchToken(ctx context.Context, id report.ID, at time.Time) error {
 	err := a.db.tx(ctx, func(tx *sql.Tx) error {
-		_, err := a.exec(ctx, tx, `UPDATE tokens SET used = ? WHERE id = ? AND used < ?`, micros(at), id[:], micros(at))
+		_, err := a.exec(ctx, tx, `UPDATE people_tokens SET used = ? WHERE id = ? AND used < ?`, micros(at), id[:], micros(at))
 		return err
 	})
 	if err != nil {
@@ -84,9 +84,9 @@ func (a *Access) TouchToken(ctx context.Context, id report.ID, at time.Time) err
 
 // TokensOf is access.TokenStore's.
 func (a *Access) TokensOf(ctx context.Context, person report.ID) ([]access.Token, error) {
-	q, args := `SELECT `+tokenColumns+` FROM tokens ORDER BY created, id`, []any{}
+	q, args := `SELECT `+tokenColumns+` FROM people_tokens ORDER BY created, id`, []any{}
 	if !person.IsZero() {
-		q, args = `SELECT `+tokenColumns+` FROM tokens WHERE person = ? ORDER BY created, id`, []any{person[:]}
+		q, args = `SELECT `+tokenColumns+` FROM people_tokens WHERE person = ? ORDER BY created, id`, []any{person[:]}
 	}
 	rows, err := a.db.read.QueryContext(ctx, a.db.dialect.sql(q), args...)
 	if err != nil {
@@ -107,6 +107,6 @@ func (a *Access) TokensOf(ctx context.Context, person report.ID) ([]access.Token
 // EndToken is access.TokenStore's.
 func (a *Access) EndToken(ctx context.Context, id report.ID) error {
 	return a.tx(ctx, "end a token", func(tx *sql.Tx) error {
-		return a.one(ctx, tx, access.ErrNothing, `DELETE FROM tokens WHERE id = ?`, id[:])
+		return a.one(ctx, tx, access.ErrNothing, `DELETE FROM people_tokens WHERE id = ?`, id[:])
 	})
 }

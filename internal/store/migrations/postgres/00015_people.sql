@@ -43,14 +43,14 @@ CREATE TABLE known_browsers ( -- that have signed in
     at      BIGINT NOT NULL
 );
 CREATE INDEX known_browsers_person ON known_browsers (person, at);
-CREATE TABLE links ( -- of invitations
+CREATE TABLE invitations ( -- of invitations
     hash    BYTEA NOT NULL PRIMARY KEY,
     first   INTEGER NOT NULL, -- 1: for the first admin
     person  BYTEA REFERENCES people ON DELETE CASCADE, -- null: nobody yet
     until   BIGINT NOT NULL
 );
-CREATE INDEX links_person ON links (person);
-CREATE TABLE sessions ( -- who is signed in
+CREATE INDEX invitations_person ON invitations (person);
+CREATE TABLE people_sessions ( -- who is signed in
     id          BYTEA NOT NULL PRIMARY KEY,
     hash        BYTEA NOT NULL UNIQUE,
     person      BYTEA NOT NULL REFERENCES people ON DELETE CASCADE,
@@ -64,9 +64,9 @@ CREATE TABLE sessions ( -- who is signed in
     before      BYTEA, -- hash that it had
     before_ends BIGINT NOT NULL DEFAULT 0
 );
-CREATE INDEX sessions_person ON sessions (person);
-CREATE INDEX sessions_before ON sessions (before);
-CREATE TABLE tokens ( -- of programs
+CREATE INDEX people_sessions_person ON people_sessions (person);
+CREATE INDEX people_sessions_before ON people_sessions (before);
+CREATE TABLE people_tokens ( -- of programs
     id      BYTEA NOT NULL PRIMARY KEY,
     hash    BYTEA NOT NULL UNIQUE,
     name    TEXT NOT NULL, -- personal
@@ -76,7 +76,7 @@ CREATE TABLE tokens ( -- of programs
     until   BIGINT NOT NULL,
     used    BIGINT NOT NULL DEFAULT 0
 );
-CREATE INDEX tokens_person ON tokens (person);
+CREATE INDEX people_tokens_person ON people_tokens (person);
 CREATE TABLE people_acts ( -- what the log has as commitments, until its end date
     id      BYTEA NOT NULL PRIMARY KEY,
     kind    TEXT NOT NULL,
