@@ -120,7 +120,7 @@ func (d *Door) EndSession(ctx context.Context, who *Caller, person, id report.ID
 	return d.store.EndSession(ctx, person, id)
 }
 
-// EndSessions ends all of a person's sessions but one, zero: none, and returns how many.
+// EndSessions ends all of a person's sessions but one, zero: none, and returns how many, with those that had run out.
 func (d *Door) EndSessions(ctx context.Context, who *Caller, person, but report.ID) (int64, error) {
 	if by(who, person) == byAdmin {
 		if err := d.noteAbout(ctx, who, person, &Act{Kind: "person", Note: actSessions}); err != nil {

@@ -155,7 +155,7 @@ type SessionStore interface {
 	SessionsOf(ctx context.Context, person report.ID) ([]Session, error)
 	// EndSession ends one of a person's. ErrNothing.
 	EndSession(ctx context.Context, person, id report.ID) error
-	// EndSessions ends all of a person's but one, zero: none, and returns how many.
+	// EndSessions ends all of a person's but one, zero: none, and returns how many, with those that had run out.
 	EndSessions(ctx context.Context, person, but report.ID) (int64, error)
 	// DeleteEnded deletes what has come to its end, and returns how many.
 	DeleteEnded(ctx context.Context, e *Ended, now time.Time) (int64, error)
