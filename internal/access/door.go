@@ -59,6 +59,8 @@ func New(cfg Config, store Store, log ActLog, now func() time.Time, logger *slog
 			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: &yes, UserVerification: protocol.VerificationRequired,
 		},
 		Timeouts: webauthn.TimeoutsConfig{Login: wait, Registration: wait},
+		// Some browsers and keepers of passkeys say more than they were asked; nothing of it is read.
+		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up passkeys for %s: %w", cfg.Origin, err)

@@ -25,7 +25,7 @@ func TestLockOut(t *testing.T) {
 		return err
 	}
 	var wait *access.WaitError
-	n := 0
+	var n int
 	for n = 0; n < 100; n++ {
 		if err := fail(visit("198.51.100.9"), "ben"); errors.As(err, &wait) {
 			break

@@ -46,7 +46,7 @@ func (a *Access) waysOf(ctx context.Context, from querier, person report.ID) (w 
 	return w, rows.Err()
 }
 
-const passkeyColumns = `passkeys.id, passkeys.name, passkeys.created, passkeys.used, passkeys.suspect, passkeys.count, passkeys.record`
+const passkeyColumns = `passkeys.id, passkeys.name, passkeys.created, passkeys.used, passkeys.suspect, passkeys.count, passkeys.record` //nolint:gosec // names of columns
 
 // passkeyInto reads passkeyColumns.
 type passkeyInto struct {
