@@ -108,7 +108,7 @@ func (h *house) admin() *access.Entered {
 	if err != nil || link == "" {
 		h.t.Fatal("no first link", err)
 	}
-	if _, err := h.Claim(ctx, v, link, "Ada", "Ada A."); err != nil {
+	if _, err := h.Claim(ctx, link, "Ada", "Ada A."); err != nil {
 		h.t.Fatal(err)
 	}
 	e, err := h.LinkPassword(ctx, v, link, good)
@@ -163,17 +163,17 @@ func TestFirst(t *testing.T) {
 	if err != nil || link == old {
 		t.Fatal("a new start has the old link", err)
 	}
-	_, err = h.Claim(ctx, v, old, "ada", "Ada")
+	_, err = h.Claim(ctx, old, "ada", "Ada")
 	wants(t, "a link of an older start", err, access.ErrLink)
-	if p, err := h.Invited(ctx, v, link); err != nil || !p.ID.IsZero() {
+	if p, err := h.Invited(ctx, link); err != nil || !p.ID.IsZero() {
 		t.Error(p, err)
 	}
 	_, err = h.LinkPassword(ctx, v, link, good)
 	wants(t, "a password of nobody", err, access.ErrLink)
-	if _, err := h.Claim(ctx, v, link, "a (b)", ""); fields(err) != "login name" {
+	if _, err := h.Claim(ctx, link, "a (b)", ""); fields(err) != "login name" {
 		t.Error(err)
 	}
-	if _, err := h.Claim(ctx, v, link, " Ada@isp.example ", "Ada"); err != nil {
+	if _, err := h.Claim(ctx, link, " Ada@isp.example ", "Ada"); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.did(); got != "role first-admin by node () about ada@isp.example [admin]" {
@@ -189,7 +189,7 @@ func TestFirst(t *testing.T) {
 	if link, err = h.First(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Claim(ctx, v, link, "ada", "Ada"); err != nil {
+	if _, err := h.Claim(ctx, link, "ada", "Ada"); err != nil {
 		t.Fatal("who never came has the login still:", err)
 	}
 	e, err := h.LinkPassword(ctx, v, link, good)

@@ -25,7 +25,7 @@ func (d *Door) First(ctx context.Context) (Secret, error) {
 
 // Claim says who the first admin is. The same token then lets them register a way to sign in. *report.FieldErrors,
 // ErrLink, ErrTaken.
-func (d *Door) Claim(ctx context.Context, v *Visit, token Secret, login, name string) (Person, error) {
+func (d *Door) Claim(ctx context.Context, token Secret, login, name string) (Person, error) {
 	login, name = canonical(login), strings.TrimSpace(name)
 	var f faults
 	f.add("login", checkLogin(login))
@@ -33,7 +33,7 @@ func (d *Door) Claim(ctx context.Context, v *Visit, token Secret, login, name st
 	if err := f.err(); err != nil {
 		return Person{}, err
 	}
-	l, err := d.link(ctx, v, token)
+	l, err := d.link(ctx, token)
 	switch {
 	case err != nil:
 		return Person{}, err
@@ -91,8 +91,8 @@ func (d *Door) putLink(ctx context.Context, id report.ID) (Secret, error) {
 }
 
 // Invited says whom a link is for; the zero person where it is the first admin's and waits for Claim. ErrLink.
-func (d *Door) Invited(ctx context.Context, v *Visit, token Secret) (Person, error) {
-	l, err := d.link(ctx, v, token)
+func (d *Door) Invited(ctx context.Context, token Secret) (Person, error) {
+	l, err := d.link(ctx, token)
 	if err != nil || l.Person.IsZero() {
 		return Person{}, err
 	}
@@ -107,17 +107,9 @@ func (d *Door) linked(ctx context.Context, l *Link) (Person, error) {
 	return p, err
 }
 
-// link returns a link that can be used. Failures count as those of signing in, though there is nothing to guess.
-func (d *Door) link(ctx context.Context, v *Visit, token Secret) (Link, error) {
-	_, success, err := d.attempt(ctx, v, "", &Person{})
-	if err != nil {
-		return Link{}, err
-	}
-	l, err := d.store.Link(ctx, hashOf("link", token), d.now().UTC())
-	if !errors.Is(err, ErrLink) {
-		success()
-	}
-	return l, err
+// link returns a link that can be used. It has no limit: there is nothing to guess, and so nobody can be kept from it.
+func (d *Door) link(ctx context.Context, token Secret) (Link, error) {
+	return d.store.Link(ctx, hashOf("link", token), d.now().UTC())
 }
 
 // LinkPassword uses a link: its person has a password from then on, and is signed in. *report.FieldErrors, ErrLink.
@@ -125,7 +117,7 @@ func (d *Door) LinkPassword(ctx context.Context, v *Visit, token Secret, passwor
 	if d.cfg.NoPasswords {
 		return nil, ErrNoPasswords
 	}
-	p, err := d.Invited(ctx, v, token)
+	p, err := d.Invited(ctx, token)
 	switch {
 	case err != nil:
 		return nil, err

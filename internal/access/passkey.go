@@ -70,7 +70,7 @@ func (d *Door) BeginPasskey(ctx context.Context, v *Visit, s *Session) ([]byte, 
 
 // BeginLinkPasskey likewise for whom a link is for. ErrLink.
 func (d *Door) BeginLinkPasskey(ctx context.Context, v *Visit, token Secret) ([]byte, error) {
-	p, err := d.Invited(ctx, v, token)
+	p, err := d.Invited(ctx, token)
 	switch {
 	case err != nil:
 		return nil, err

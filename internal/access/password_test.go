@@ -83,7 +83,7 @@ func TestNoPasswords(t *testing.T) {
 	wants(t, "sign in", err, access.ErrNoPasswords)
 	link, err := h.First(ctx)
 	wants(t, "first", err, nil)
-	_, err = h.Claim(ctx, v, link, "ada", "Ada")
+	_, err = h.Claim(ctx, link, "ada", "Ada")
 	wants(t, "claim", err, nil)
 	_, err = h.LinkPassword(ctx, v, link, good)
 	wants(t, "link", err, access.ErrNoPasswords)
