@@ -300,8 +300,8 @@ func claimsOf(subject, groups string, all map[string]any) *claims {
 
 // vouched is the person of claims: made when they first come, with the roles of their groups each time.
 func (d *Door) vouched(ctx context.Context, i *issuer, c *claims) (Person, error) {
-	if c.Subject == "" || len(c.Subject) > 255 { // OpenID Connect Core §2
-		return Person{}, d.issuerFault(i, "claims", errors.New("no subject"))
+	if c.Subject == "" || len(c.Subject) > 255 || strings.ContainsFunc(c.Subject, func(r rune) bool { return r < ' ' || r > '~' }) { // OpenID Connect Core §2
+		return Person{}, d.issuerFault(i, "claims", errors.New("no subject that is one"))
 	}
 	kind, err := d.kindOf(ctx, i.cfg.party())
 	switch {

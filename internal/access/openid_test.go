@@ -219,6 +219,7 @@ func TestOpenIDRefused(t *testing.T) {
 		"expired":        {func(*access.Back) { i.claims["exp"] = h.clock().Add(-time.Second).Unix() }, access.ErrIssuer},
 		"issuer":         {func(*access.Back) { i.claims["iss"] = "https://other.example" }, access.ErrIssuer},
 		"no subject":     {func(*access.Back) { i.claims["sub"] = "" }, access.ErrIssuer},
+		"odd subject":    {func(*access.Back) { i.claims["sub"] = "a\x00b" }, access.ErrIssuer},
 		"too late":       {func(*access.Back) { h.pass(5 * time.Minute) }, access.ErrBegun},
 	} {
 		wants(t, what, try(c.change, v), c.want)

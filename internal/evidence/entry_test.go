@@ -89,7 +89,7 @@ func TestEntryRefuses(t *testing.T) {
 	e := act()
 	e.Fields = nil
 	for i := range 64 {
-		e.Fields = append(e.Fields, evidence.Field{Name: fmt.Sprintf("f%d", i), Value: strings.Repeat("a", 1400)})
+		e.Fields = append(e.Fields, evidence.Field{Name: fmt.Sprintf("f%d", i), Value: strings.Repeat("a", 1200)})
 	}
 	if _, err := e.Encode(); err == nil {
 		t.Error("an entry of 70,000 bytes")
