@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"verdicts":                    verdicts,
 		"search":                      search,
 		"events by page":              sightings,
+		"reports by page":             reportList,
 		"acts":                        acts,
 		"figures":                     figures,
 		"changes":                     changed,
