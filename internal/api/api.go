@@ -76,6 +76,9 @@ type Rooms struct {
 	IncidentActs IncidentActs
 	Counts       Counts
 	Changed      Changed
+
+	Reports    Reports
+	Quarantine Quarantine
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -130,6 +133,8 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.registerActs()
 	a.registerFigures()
 	a.registerChanges()
+	a.registerReports()
+	a.registerQuarantine()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)

@@ -49,7 +49,7 @@ func (c *Client) Ask(ctx context.Context, method, path string, in, out any) erro
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return declined(res)
+		return ReadDeclined(res)
 	}
 	if out == nil || res.StatusCode == http.StatusNoContent {
 		return nil
@@ -90,7 +90,8 @@ func (d *Declined) Error() string {
 	return strings.Join(words, "; ")
 }
 
-func declined(res *http.Response) error {
+// ReadDeclined reads why an API did not do something.
+func ReadDeclined(res *http.Response) error {
 	var p struct {
 		Detail string  `json:"detail"`
 		Errors []Fault `json:"errors"`

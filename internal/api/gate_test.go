@@ -81,7 +81,7 @@ func TestGate(t *testing.T) {
 }
 
 // envelope are names of what is no field of a record: how many there are and how to go on, and what a request did.
-var envelope = []string{"Next", "Partial", "Done", "Tried", "Items", "Again", "Apart", "ID", "State", "Events", "Repeats", "Sender", "Blocked", "Sent", "Reports", "Waiting", "Aside", "Source", "Before", "Sessions", "Body"}
+var envelope = []string{"Next", "Partial", "Done", "Tried", "Total", "Handed", "Gone", "Items", "Again", "Apart", "ID", "State", "Events", "Repeats", "Sender", "Blocked", "Sent", "Reports", "Waiting", "Aside", "Source", "Before", "Sessions", "Body"}
 
 // TestEveryFieldIsJudged: whatever an operation answers with is a view whose fields the table knows, or an envelope.
 func TestEveryFieldIsJudged(t *testing.T) {

@@ -225,6 +225,7 @@ func TestWaitingAPI(t *testing.T) {
 	}
 
 	linesByPerson(t, p)
+	p.done = append(p.done, receivedByPerson(t)...)
 	p.covered()
 
 	said := log.String()

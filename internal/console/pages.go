@@ -69,6 +69,7 @@ var functions = template.FuncMap{
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
 	"counted": func(n any, thing string) string { return report.Counted(reflect.ValueOf(n).Int(), thing) },
 	"cut":     cut,
+	"inc":     func(n int) int { return n + 1 },
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
 }
 
