@@ -106,13 +106,13 @@ func (a *API) changes(ctx context.Context, in *struct {
 	if !a.streams.enter() {
 		return nil, huma.Error503ServiceUnavailable("too many look on already: close a page, or ask again later")
 	}
-	return &huma.StreamResponse{Body: func(hc huma.Context) {
+	return &huma.StreamResponse{Body: func(hc huma.Context) { //nolint:contextcheck // hc has it
 		defer a.streams.leave()
 		hc.SetHeader("Content-Type", "text/event-stream")
 		hc.SetHeader("Cache-Control", "no-store")
 		hc.SetHeader("X-Accel-Buffering", "no") // a proxy in between hands on at once
 		hc.SetStatus(http.StatusOK)
-		a.tellChanges(hc, after, missed) //nolint:contextcheck // hc has it
+		a.tellChanges(hc, after, missed)
 	}}, nil
 }
 

@@ -194,7 +194,7 @@ func (EventRow) Record() access.Record { return access.Event }
 func eventRow(s *incident.Sighting) EventRow {
 	e := &s.Event
 	row := EventRow{
-		Report: s.Report.String(), Name: s.Name, Row: int64(e.Row), Channel: s.Channel, Reporter: s.Reporter, Format: s.Format, ReceivedAt: s.ReceivedAt,
+		Report: s.Report.String(), Name: s.Name, Row: e.Row, Channel: s.Channel, Reporter: s.Reporter, Format: s.Format, ReceivedAt: s.ReceivedAt,
 		From: e.From, To: e.To, Type: string(e.Kind.Type), Tags: e.Tags, Severity: string(e.Severity),
 		Where: place(e.Subject.Addr, e.Subject.Port, e.Subject.Proto),
 	}

@@ -31,6 +31,8 @@ var kinds = []struct {
 	{"deletion", "something came to its end date: what kind, and how many"},
 	{"config", "the configuration was changed"},
 	{"role", "a person was given a role, or lost it"},
+	{"person", "a person was invited, changed or left, or came in by other than their usual way"},
+	{"token", "a token of a program was made or ended"},
 	{"hold", "a legal hold began or ended"},
 	{"oversight", "what the oversight body did, or was told"},
 	{"approval", "a second person decided on another's question"},

@@ -94,7 +94,7 @@ func TestEntryRefuses(t *testing.T) {
 	if _, err := e.Encode(); err == nil {
 		t.Error("an entry of 70,000 bytes")
 	}
-	if len(evidence.Kinds()) != 12 {
+	if len(evidence.Kinds()) != 14 {
 		t.Errorf("%d kinds", len(evidence.Kinds()))
 	}
 }

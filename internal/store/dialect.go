@@ -27,6 +27,7 @@ type dialect struct {
 	lines    string             // statement that makes new lines wait for their turn; empty likewise
 	asking   string             // statement that makes questions of people wait for their turn; empty likewise
 	changes  string             // statement that makes notes of changes wait for their turn; empty likewise
+	people   string             // statement that makes changes of people wait for their turn; empty likewise
 	snapshot sql.IsolationLevel // in which a transaction reads one state
 	days     bool               // chunks are partitioned by day
 }
@@ -49,12 +50,16 @@ const askingLock = 0x70c55
 // changesLock likewise for notes of changes: their numbers grow in the order of commits.
 const changesLock = 0x70c56
 
+// peopleLock likewise for changes of people: two at once must not each leave the other as the last admin.
+const peopleLock = 0x70c57
+
 var postgres = dialect{
 	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT", place: "INTEGER",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
 	grades:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
 	lines:   "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
 	changes: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(changesLock) + ")",
+	people:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(peopleLock) + ")",
 	asking:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(askingLock) + ")",
 }
 

@@ -70,11 +70,17 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"verdicts":                    verdicts,
 		"search":                      search,
 		"events by page":              sightings,
+		"reports by page":             reportList,
 		"acts":                        acts,
 		"figures":                     figures,
 		"changes":                     changed,
 		"addresses spill":             spilt,
 		"search in parts":             partial,
+		"people":                      people,
+		"ways in":                     waysIn,
+		"links of invitations":        inviting,
+		"sessions and tokens":         signedIn,
+		"ended ways in":               endedAccess,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
