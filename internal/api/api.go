@@ -70,6 +70,9 @@ type Rooms struct {
 	Blocks   Blocks
 	Networks Networks
 	Lines    Lines
+	Evidence Evidence
+	Partners Partners
+	Setup    Setup
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -112,6 +115,9 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.huma.UseMiddleware(a.admit)
 	a.register()
 	a.registerLines()
+	a.registerLog()
+	a.registerPartners()
+	a.registerSettings()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)

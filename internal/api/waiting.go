@@ -179,9 +179,12 @@ func kindsApart() string {
 }
 
 // cursor names a letter by its place in the list.
-func cursor(l *desk.Letter) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(l.ReceivedAt.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(b, l.ID[:]...))
+func cursor(l *desk.Letter) string { return cursorAt(l.ReceivedAt, l.ID) }
+
+// cursorAt names a place in a list that is ordered by time and id.
+func cursorAt(at time.Time, id report.ID) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(b, id[:]...))
 }
 
 func parseCursor(s string) (time.Time, report.ID, error) {

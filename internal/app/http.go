@@ -89,7 +89,7 @@ func (a *App) openAPI() error {
 // rooms is what the API works with.
 func (a *App) rooms() api.Rooms {
 	w := a.Waiting()
-	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries()}
+	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Evidence: ledger{a.evidence, a}, Partners: setup{a}, Setup: setup{a}}
 }
 
 // healthz says that the process lives. A supervisor restarts a node that does not answer.
