@@ -108,6 +108,9 @@ type InProcess struct{ Handler http.Handler }
 
 // RoundTrip is http.RoundTripper's.
 func (p InProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody // as a server has it
+	}
 	rec := &recorder{header: http.Header{}, code: http.StatusOK}
 	p.Handler.ServeHTTP(rec, r)
 	return &http.Response{

@@ -171,3 +171,20 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 }
+
+// TestToday: each sees what waits for them, and is told when nothing does.
+func TestToday(t *testing.T) {
+	at := now().Add(-3 * time.Hour)
+	answers := map[string]any{
+		"GET /waiting?limit=5": map[string]any{"items": []any{map[string]any{"id": "019cf83c-2850-70c2-b377-fb4e300d7d48", "received_at": at, "name": "<b>attack</b>"}}},
+		"GET /questions":       map[string]any{"items": []any{map[string]any{"id": "1", "at": at, "reason": "call them"}}},
+		"GET /lines/sources":   map[string]any{"items": []any{map[string]any{"name": "radius", "health": "silent"}, map[string]any{"name": "nat", "health": "well"}}},
+	}
+	for role, asks := range map[access.Role]int{access.Desk: 1, access.Approver: 1, access.Admin: 1, access.Officer: 0, access.CSIRT: 0, access.Association: 0, access.Oversight: 0} {
+		h, f := open(t, answers)
+		golden(t, "today-"+string(role), request(t, h, role, "GET", "/", nil))
+		if len(f.asked) != asks {
+			t.Errorf("%s: the page asks %v", role, f.asked)
+		}
+	}
+}

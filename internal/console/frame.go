@@ -71,7 +71,7 @@ func (v *visit) chooseTheme() error {
 	if to != "light" && to != "dark" {
 		to = ""
 	}
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // over plain HTTP, on loopback, a browser would not keep a secure one
 		Name: themeCookie, Value: to, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.c.secureCookies(),
 	})
 	return v.goTo(v.r.FormValue("next"))
@@ -110,7 +110,7 @@ func (v *visit) chooseActor() error {
 	if len(v.c.opt.Actors) == 0 {
 		return v.nothing()
 	}
-	http.SetCookie(v.w, &http.Cookie{
+	http.SetCookie(v.w, &http.Cookie{ //nolint:gosec // over plain HTTP, on loopback, a browser would not keep a secure one
 		Name: actorCookie, Value: v.r.FormValue("actor"), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: v.c.secureCookies(),
 	})
 	return v.goTo("/")

@@ -75,13 +75,13 @@ func here(path string) string {
 func (v *visit) fault(err error) {
 	said, ok := errors.AsType[*api.Declined](err)
 	if !ok || said.Status >= http.StatusInternalServerError {
-		v.c.opt.Log.ErrorContext(v.ctx(), "a page could not be shown", "route", v.route.pattern, "error", err)
+		v.c.opt.Log.Error("a page could not be shown", "route", v.route.pattern, "error", err)
 		if !ok {
 			said = &api.Declined{Status: http.StatusInternalServerError, Detail: "something went wrong here: try again in a minute; the node's log says more"}
 		}
 	}
 	if err := v.render("fault", said.Status, faultView{said.Status, http.StatusText(said.Status), said.Error()}); err != nil {
-		v.c.opt.Log.ErrorContext(v.ctx(), "a page of a fault could not be shown", "error", err)
+		v.c.opt.Log.Error("a page of a fault could not be shown", "error", err)
 		http.Error(v.w, said.Error(), said.Status)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -29,6 +30,8 @@ type builder struct {
 	byKey    map[incident.Key]int32 // place in touches
 	newest   map[Newest]int64       // Micros left out of the key
 	days     map[int32][]int32      // one shared slice a day
+	addrs    []netip.Addr           // of lines in this chunk, behind the zero Addr; personal
+	byAddr   map[netip.Addr]int32   // place in addrs
 	words    map[string]string      // tags, each once
 	refusals []Refusal
 	repeats  int
@@ -44,7 +47,7 @@ type sight struct {
 	first, last int64 // Unix microseconds
 	off, n      uint32
 	touch       int32 // place in touches
-	day         int32
+	addr        int32 // place in addrs; 0 where the subject's address stands in the touch
 	feed        int32
 	severity    uint8
 }
@@ -53,6 +56,7 @@ func newBuilder(cfg *incident.Config) *builder {
 	b := &builder{
 		cfg: cfg, windows: map[report.Kind]int64{}, byKey: map[incident.Key]int32{}, newest: map[Newest]int64{},
 		days: map[int32][]int32{}, words: map[string]string{}, parties: map[uint32]report.Party{},
+		addrs: make([]netip.Addr, 1), byAddr: map[netip.Addr]int32{},
 	}
 	b.verdicts.reset(newSalt())
 	return b
@@ -68,6 +72,8 @@ func (b *builder) reset() {
 	b.arena, b.sights, b.touches = b.arena[:0], b.sights[:0], nil
 	clear(b.byKey)
 	clear(b.newest)
+	b.addrs = b.addrs[:1]
+	clear(b.byAddr)
 	b.refusals, b.repeats, b.from, b.to = nil, 0, 0, 0
 	b.unattributed, b.lines = nil, LineCounts{}
 	b.verdicts.reset(newSalt())
@@ -112,10 +118,14 @@ func (b *builder) add(e *report.Event, off int, whose end, feed int32) {
 		b.touches = append(b.touches, t)
 	}
 	b.verdicts.add(decision{e.Row, at, key, whose})
+	addr := int32(0)
+	if party.IsLine() {
+		addr = b.addr(e.Subject.Addr)
+	}
 	last := incident.Micros(e.Last())
 	b.sights = append(b.sights, sight{
 		first: incident.Micros(e.From), last: last, off: uint32(off), n: uint32(len(b.arena) - off),
-		touch: at, day: dayOf(e.From), feed: feed, severity: uint8(e.Severity.Rank()),
+		touch: at, addr: addr, feed: feed, severity: uint8(e.Severity.Rank()),
 	})
 	w := Newest{Feed: feed, Network: incident.Network(party)}
 	if have, ok := b.newest[w]; !ok || last > have {
@@ -175,6 +185,9 @@ func (b *builder) finish(c *Chunk, source int32) error {
 	if err := b.verdicts.finish(c); err != nil {
 		return err
 	}
+	if len(b.addrs) > 1 {
+		sortAddrs(touches)
+	}
 	c.Lines = b.lines
 	c.FromRow, c.ToRow = b.from, b.to
 	c.Events, c.Repeats, c.Refused = len(b.sights), b.repeats, 0
@@ -189,6 +202,17 @@ func (b *builder) finish(c *Chunk, source int32) error {
 		c.Newest = append(c.Newest, w)
 	}
 	return nil
+}
+
+// sortAddrs leaves each address once.
+func sortAddrs(touches []incident.Touch) {
+	for i := range touches {
+		for k := range touches[i].Parts {
+			p := &touches[i].Parts[k]
+			slices.SortFunc(p.Addrs, netip.Addr.Compare)
+			p.Addrs = slices.Compact(p.Addrs)
+		}
+	}
 }
 
 // encoder returns the compressor, writing to an empty body.
@@ -207,19 +231,42 @@ func (b *builder) encoder() (*zstd.Encoder, error) {
 
 // place adds the i-th event of the body to its key's last part, or begins a new one.
 func (b *builder) place(t *incident.Touch, s *sight, i int, source, feed []int32) {
-	marks := incident.Marks{Days: b.day(s.day), Sources: source, Feeds: feed}
+	marks := incident.Marks{Days: b.day(dayOfMicros(s.first)), Sources: source, Feeds: feed}
 	if n := len(t.Parts); n > 0 {
 		if p := &t.Parts[n-1]; s.first-p.Last <= b.window(t.Kind) {
 			p.Last = max(p.Last, s.last)
 			p.Severity = max(p.Severity, s.severity)
 			p.Marks.Add(&marks)
 			p.Len++
+			b.seenAt(p, s)
 			return
 		}
 	}
 	t.Parts = append(t.Parts, incident.Part{
 		First: s.first, Last: s.last, Severity: s.severity, Start: i, Len: 1, Marks: marks,
 	})
+	b.seenAt(&t.Parts[len(t.Parts)-1], s)
+}
+
+// seenAt notes the address at which a line was seen. A line seldom has many, and those of one address come together.
+func (b *builder) seenAt(p *incident.Part, s *sight) {
+	if s.addr != 0 && (len(p.Addrs) == 0 || p.Addrs[len(p.Addrs)-1] != b.addrs[s.addr]) {
+		p.Addrs = append(p.Addrs, b.addrs[s.addr])
+	}
+}
+
+// addr numbers an address of a line; 0 is none.
+func (b *builder) addr(a netip.Addr) int32 {
+	if !a.IsValid() {
+		return 0
+	}
+	at, ok := b.byAddr[a]
+	if !ok {
+		at = int32(len(b.addrs))
+		b.addrs = append(b.addrs, a)
+		b.byAddr[a] = at
+	}
+	return at
 }
 
 // maxWords bounds what a reporter with ever new tags can make us keep.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -138,11 +137,11 @@ func Decompress(b []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// dayOf is the number of a UTC day since 1970-01-01.
-func dayOf(t time.Time) int32 {
-	s := t.Unix()
-	d := s / 86400
-	if s%86400 < 0 {
+// dayOfMicros is the number of a UTC day since 1970-01-01.
+func dayOfMicros(micros int64) int32 {
+	const day = 86400e6
+	d := micros / day
+	if micros%day < 0 {
 		d--
 	}
 	return int32(d)

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"net/netip"
 	"time"
 
 	"tocsin/internal/report"
@@ -23,6 +24,9 @@ type Part struct {
 	Severity    uint8 // highest rank seen, report.Severity.Rank
 	Start, Len  int   // events [Start, Start+Len) of the chunk's body
 	Marks       Marks // days, source and feed of these events
+
+	// Addrs are where a line was seen, each once; nil where the subject is in the touch. Personal.
+	Addrs []netip.Addr
 }
 
 // Episode is the part of an incident that changes as events come in.

@@ -29,10 +29,8 @@ func (db *DB) Assign(ctx context.Context, c *desk.Chunk, a desk.Assignment) (aga
 		return false, fmt.Errorf("store an assignment: %w", err)
 	}
 	err = db.tx(ctx, func(tx *sql.Tx) error {
-		if db.dialect.fold != "" {
-			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
-				return err
-			}
+		if err := db.waitToFold(ctx, tx); err != nil {
+			return err
 		}
 		if again, err = db.claim(ctx, tx, c, &a); again || err != nil {
 			return err

@@ -32,10 +32,8 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 	}
 	now := time.Now()
 	err = db.tx(ctx, func(tx *sql.Tx) error {
-		if db.dialect.fold != "" {
-			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
-				return err
-			}
+		if err := db.waitToFold(ctx, tx); err != nil {
+			return err
 		}
 		w := w.in(ctx, tx)
 		chunks, err := w.insertReports(ctx, chunks)

@@ -18,14 +18,15 @@ import (
 type dialect struct {
 	name     string
 	goose    goose.Dialect
-	numbered bool   // parameters are $1, $2, ... instead of ?
-	bytes    string // type of a byte string in CAST
-	integer  string // type of a 64-bit number in CAST
-	fold     string // statement that makes folding wait for its turn; empty where there is one writer anyway
-	grades   string // statement that makes changes of grades wait for their turn; empty likewise
-	lines    string // statement that makes new lines wait for their turn; empty likewise
-	asking   string // statement that makes questions of people wait for their turn; empty likewise
-	days     bool   // chunks are partitioned by day
+	numbered bool               // parameters are $1, $2, ... instead of ?
+	bytes    string             // type of a byte string in CAST
+	integer  string             // type of a 64-bit number in CAST
+	fold     string             // statement that makes folding wait for its turn; empty where there is one writer anyway
+	grades   string             // statement that makes changes of grades wait for their turn; empty likewise
+	lines    string             // statement that makes new lines wait for their turn; empty likewise
+	asking   string             // statement that makes questions of people wait for their turn; empty likewise
+	snapshot sql.IsolationLevel // in which a transaction reads one state
+	days     bool               // chunks are partitioned by day
 }
 
 var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB", integer: "INTEGER"}
@@ -44,7 +45,7 @@ const linesLock = 0x70c53
 const askingLock = 0x70c55
 
 var postgres = dialect{
-	name: "postgres", goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
+	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
 	grades: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
 	lines:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +34,8 @@ type folder struct {
 	read    *sql.Stmt
 	insert  bulk
 	update  bulk
+	moved   bulk // addresses of lines
+	places  *placer
 	byKey   map[incident.Key][]*stored
 	keys    []any
 	windows map[report.Kind]time.Duration
@@ -42,24 +46,32 @@ type folder struct {
 // stored is an episode on its way through the transaction.
 type stored struct {
 	incident.Episode
-	isNew bool
-	dirty bool
-	gone  bool
+	place     int64
+	was       uint32       // standing when it was read
+	addresses []byte       // of a line, packed; without those that were spilt
+	seenAt    []netip.Addr // of a line, new
+	isNew     bool
+	dirty     bool
+	gone      bool
 }
 
 func newFolder(ctx context.Context, tx *sql.Tx, db *DB, now time.Time) *folder {
 	d := &db.dialect
 	f := &folder{
 		ctx: ctx, tx: tx, db: db, now: now, byKey: map[incident.Key][]*stored{},
-		windows: map[report.Kind]time.Duration{},
+		windows: map[report.Kind]time.Duration{}, places: newPlacer(ctx, tx, db),
 	}
-	f.insert = bulk{columns: 11, text: func(n int) string {
-		return `INSERT INTO incidents (key, id, party, subject, class, type, tag, state, last_seen, updated, episode) VALUES ` +
-			d.rows(n, 11)
+	f.insert = bulk{columns: 13, text: func(n int) string {
+		return `INSERT INTO incidents (key, id, party, subject, class, type, tag, state, last_seen, updated, episode, place, addresses) VALUES ` +
+			d.rows(n, 13)
 	}}
 	f.update = bulk{columns: 6, text: func(n int) string {
 		return `UPDATE incidents SET state = v.column3, last_seen = v.column4, updated = v.column5, episode = v.column6 FROM (VALUES ` +
 			d.rows(n, 6, d.bytes, d.bytes, d.integer, d.integer, d.integer, d.bytes) +
+			`) v WHERE key = v.column1 AND id = v.column2`
+	}}
+	f.moved = bulk{columns: 3, text: func(n int) string {
+		return `UPDATE incidents SET addresses = v.column3 FROM (VALUES ` + d.rows(n, 3, d.bytes, d.bytes, d.bytes) +
 			`) v WHERE key = v.column1 AND id = v.column2`
 	}}
 	return f
@@ -88,6 +100,12 @@ func (f *folder) fold(refs []touchRef) error {
 	}
 	if err := f.update.flush(f); err != nil {
 		return fmt.Errorf("update incidents: %w", plain(err))
+	}
+	if err := f.moved.flush(f); err != nil {
+		return fmt.Errorf("update addresses of incidents: %w", plain(err))
+	}
+	if err := f.places.flush(); err != nil {
+		return fmt.Errorf("place incidents: %w", plain(err))
 	}
 	return nil
 }
@@ -123,17 +141,21 @@ func (f *folder) load(refs []touchRef) error {
 	}
 	defer rows.Close()
 	clear(f.byKey)
-	var key, id, episode sql.RawBytes
+	var key, id, episode, addresses sql.RawBytes
 	var state, last int64
 	for rows.Next() {
-		if err := rows.Scan(&key, &id, &state, &last, &episode); err != nil {
+		s := &stored{}
+		if err := rows.Scan(&key, &id, &state, &last, &episode, &s.place, &addresses); err != nil {
 			return err
 		}
-		s := &stored{}
 		if err := s.ReadEpisode(episode); err != nil {
 			return err
 		}
 		s.ID, s.State, s.Last = report.ID(id), incident.NumberedState(int(state)), last
+		s.was = standing(s.State, last)
+		if len(addresses) > 0 {
+			s.addresses = bytes.Clone(addresses)
+		}
 		f.byKey[incident.Key(key)] = append(f.byKey[incident.Key(key)], s)
 	}
 	return rows.Err()
@@ -141,7 +163,7 @@ func (f *folder) load(refs []touchRef) error {
 
 // query asks for the episodes of f.keys. A full batch is asked for by a statement that is prepared once.
 func (f *folder) query() (*sql.Rows, error) {
-	q := f.db.dialect.sql(`SELECT key, id, state, last_seen, episode FROM incidents
+	q := f.db.dialect.sql(`SELECT key, id, state, last_seen, episode, place, addresses FROM incidents
 		WHERE key IN (` + strings.TrimSuffix(strings.Repeat("?,", len(f.keys)), ",") + `)`)
 	if len(f.keys) < readBatch {
 		return f.tx.QueryContext(f.ctx, q, f.keys...)
@@ -172,14 +194,16 @@ func (f *folder) key(refs []touchRef) error {
 			r.weights[f.credibility(into)] += int64(r.touch.Parts[i].Len)
 			if into.ID.IsZero() {
 				into.ID = report.NewID(f.now)
-				all = append(all, &stored{Episode: *into, isNew: true, dirty: true})
+				s := &stored{Episode: *into, isNew: true, dirty: true}
+				s.see(r.touch.Parts[i].Addrs)
+				all = append(all, s)
 				continue
 			}
-			for _, s := range all {
-				s.dirty = s.dirty || &s.Episode == into
-			}
+			s := holding(all, into)
+			s.dirty = true
+			s.see(r.touch.Parts[i].Addrs)
 			for _, b := range bridged {
-				if err := f.bridge(all, into, b); err != nil {
+				if err := f.bridge(s, holding(all, b), r.touch.Party.IsLine()); err != nil {
 					return err
 				}
 			}
@@ -197,17 +221,45 @@ func (f *folder) credibility(e *incident.Episode) report.Credibility {
 	return incident.Credibility(sources, len(e.Marks.Days), e.Outcome)
 }
 
-// bridge makes the younger episode's id lead to the older.
-func (f *folder) bridge(all []*stored, into, b *incident.Episode) error {
+// holding is which of them has the episode.
+func holding(all []*stored, e *incident.Episode) *stored {
 	for _, s := range all {
-		if &s.Episode != b {
-			continue
-		}
-		s.gone = true
-		if s.isNew {
-			return nil // never written
+		if &s.Episode == e {
+			return s
 		}
 	}
+	return nil // never: Fold returns what it was given
+}
+
+// see notes where a line was seen.
+func (s *stored) see(addrs []netip.Addr) {
+	for _, a := range addrs {
+		if !holdsAddress(s.addresses, a) {
+			s.addresses = appendAddress(s.addresses, a)
+			s.seenAt = append(s.seenAt, a)
+		}
+	}
+}
+
+// bridge makes the younger episode's id lead to the older.
+func (f *folder) bridge(into, b *stored, line bool) error {
+	b.gone = true
+	addrs, err := unpackAddresses(b.addresses)
+	if err != nil {
+		return err
+	}
+	into.see(addrs)
+	if b.isNew {
+		return nil // never written
+	}
+	if line {
+		spilt, err := spiltAddresses(f.ctx, f.tx, f.db, b.ID)
+		if err != nil {
+			return err
+		}
+		into.seenAt = append(into.seenAt, spilt...)
+	}
+	f.places.forget(b.place, line)
 	d := &f.db.dialect
 	for _, step := range []struct {
 		text string
@@ -215,7 +267,9 @@ func (f *folder) bridge(all []*stored, into, b *incident.Episode) error {
 	}{
 		{`DELETE FROM incidents WHERE id = ?`, []any{b.ID[:]}},
 		{`UPDATE incident_links SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
+		{`UPDATE incident_addresses SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
 		{`UPDATE rulings SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
+		{`UPDATE incident_acts SET incident = ? WHERE incident = ?`, []any{into.ID[:], b.ID[:]}},
 		{`UPDATE incident_redirects SET into_id = ? WHERE into_id = ?`, []any{into.ID[:], b.ID[:]}},
 		{`INSERT INTO incident_redirects (id, into_id) VALUES (?, ?)`, []any{b.ID[:], into.ID[:]}},
 	} {
@@ -239,17 +293,54 @@ func (f *folder) put(t *incident.Touch, all []*stored) error {
 			}
 			s.Links = nil
 		}
+		if len(s.addresses) > maxAddresses {
+			q := f.db.dialect.sql(`INSERT INTO incident_addresses (incident, addresses) VALUES (?, ?)`)
+			if _, err := f.tx.ExecContext(f.ctx, q, s.ID[:], s.addresses); err != nil {
+				return fmt.Errorf("spill addresses of incident %s: %w", s.ID, plain(err))
+			}
+			s.addresses = s.addresses[:0]
+		}
+		if err := f.find(t, s); err != nil {
+			return fmt.Errorf("place incidents: %w", plain(err))
+		}
 		blob := s.AppendBinary(make([]byte, 0, 64+len(s.Links)))
 		state, now := incident.StateNumber(s.State), f.now.UnixMicro()
 		var err error
 		if s.isNew {
 			err = f.insert.add(f, t.Key[:], s.ID[:], string(t.Party), t.Subject, string(t.Kind.Class),
-				string(t.Kind.Type), t.Tag, state, s.Last, now, blob)
+				string(t.Kind.Type), t.Tag, state, s.Last, now, blob, s.place, append([]byte{}, s.addresses...))
 		} else {
 			err = f.update.add(f, t.Key[:], s.ID[:], state, s.Last, now, blob)
 		}
 		if err != nil {
 			return fmt.Errorf("write incidents: %w", plain(err))
+		}
+		if len(s.seenAt) > 0 && !s.isNew {
+			if err := f.moved.add(f, t.Key[:], s.ID[:], append([]byte{}, s.addresses...)); err != nil {
+				return fmt.Errorf("write addresses of incidents: %w", plain(err))
+			}
+		}
+	}
+	return nil
+}
+
+// find keeps what a search finds an incident by.
+func (f *folder) find(t *incident.Touch, s *stored) (err error) {
+	now := standing(s.State, s.Last)
+	switch {
+	case s.isNew:
+		if s.place, err = f.places.add(s.ID, t.Party, t.Kind, t.Tag, t.Subject, now); err != nil {
+			return err
+		}
+	case now != s.was:
+		f.places.stand(s.place, now)
+	}
+	for _, a := range s.seenAt {
+		if s.place < 0 {
+			break // place finds them in its row
+		}
+		if err := f.places.seenAt(s.place, a); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -134,7 +134,7 @@ func (db *DB) eachEvent(ctx context.Context, id report.ID, yield func(report.Eve
 	if err != nil {
 		return err
 	}
-	links, err := db.links(ctx, in.ID, own)
+	links, err := db.linksOf(ctx, db.read, in.ID, own)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (db *DB) eachEvent(ctx context.Context, id report.ID, yield func(report.Eve
 	var lines [][]byte
 	for _, l := range links {
 		if l.Chunk != chunk || lines == nil {
-			if lines, err = db.chunkLines(ctx, l.Chunk); err != nil {
+			if lines, err = db.linesOf(ctx, db.read, l.Chunk); err != nil {
 				return err
 			}
 			chunk = l.Chunk
@@ -160,13 +160,19 @@ func (db *DB) eachEvent(ctx context.Context, id report.ID, yield func(report.Eve
 	return nil
 }
 
-// links returns the links of an incident, in its own row and spilt, by chunk.
-func (db *DB) links(ctx context.Context, id report.ID, own incident.Links) ([]incident.Link, error) {
+// querier is a database, or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// linksOf returns the links of an incident, in its own row and spilt, by chunk.
+func (db *DB) linksOf(ctx context.Context, from querier, id report.ID, own incident.Links) ([]incident.Link, error) {
 	all, err := own.Read()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.read.QueryContext(ctx, db.dialect.sql(`SELECT links FROM incident_links WHERE incident = ?`), id[:])
+	rows, err := from.QueryContext(ctx, db.dialect.sql(`SELECT links FROM incident_links WHERE incident = ?`), id[:])
 	if err != nil {
 		return nil, err
 	}
@@ -191,10 +197,10 @@ func (db *DB) links(ctx context.Context, id report.ID, own incident.Links) ([]in
 	return all, rows.Err()
 }
 
-// chunkLines returns the events of a chunk as JSON lines, none when the chunk is past its end date.
-func (db *DB) chunkLines(ctx context.Context, id int64) ([][]byte, error) {
+// linesOf returns the events of a chunk as JSON lines, none when the chunk is past its end date.
+func (db *DB) linesOf(ctx context.Context, from querier, id int64) ([][]byte, error) {
 	var body []byte
-	err := db.read.QueryRowContext(ctx, db.dialect.sql(`SELECT body FROM chunks WHERE id = ?`), id).Scan(&body)
+	err := from.QueryRowContext(ctx, db.dialect.sql(`SELECT body FROM chunks WHERE id = ?`), id).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && body == nil {
 		return [][]byte{}, nil
 	}

@@ -15,16 +15,24 @@ import (
 // is when it last changed.
 func (db *DB) DeleteIncidents(ctx context.Context, before, now time.Time) (deleted int64, err error) {
 	err = db.tx(ctx, func(tx *sql.Tx) error {
+		if err := db.waitToFold(ctx, tx); err != nil {
+			return err
+		}
 		const ended = `(SELECT id FROM incidents WHERE state = ? AND updated < ?)`
 		args := []any{incident.StateNumber(incident.StateClosed), before.UnixMicro()}
 		for _, q := range []string{
 			`DELETE FROM incident_links WHERE incident IN ` + ended,
 			`DELETE FROM incident_redirects WHERE into_id IN ` + ended,
 			`DELETE FROM rulings WHERE incident IN ` + ended,
+			`DELETE FROM incident_acts WHERE incident IN ` + ended,
+			`DELETE FROM incident_addresses WHERE incident IN ` + ended,
 		} {
 			if _, err := tx.ExecContext(ctx, db.dialect.sql(q), args...); err != nil {
 				return err
 			}
+		}
+		if err := db.forgetPlaces(ctx, tx, args); err != nil {
+			return err
 		}
 		res, err := tx.ExecContext(ctx, db.dialect.sql(`DELETE FROM incidents WHERE state = ? AND updated < ?`), args...)
 		if err != nil {
@@ -39,6 +47,31 @@ func (db *DB) DeleteIncidents(ctx context.Context, before, now time.Time) (delet
 		return 0, fmt.Errorf("delete incidents past their end date: %w", plain(err))
 	}
 	return deleted, nil
+}
+
+// forgetPlaces takes incidents that are about to be deleted out of what a search goes through.
+func (db *DB) forgetPlaces(ctx context.Context, tx *sql.Tx, args []any) error {
+	places := newPlacer(ctx, tx, db)
+	rows, err := tx.QueryContext(ctx, db.dialect.sql(`SELECT place, party FROM incidents WHERE state = ? AND updated < ?`), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var place int64
+		var party report.Party
+		if err := rows.Scan(&place, &party); err != nil {
+			return err
+		}
+		places.forget(place, party.IsLine())
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if err := rows.Close(); err != nil { // PostgreSQL answers one question at a time
+		return err
+	}
+	return places.flush()
 }
 
 // DeleteReports deletes reports received before a moment, with their events, and returns how many.

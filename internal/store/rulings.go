@@ -21,24 +21,24 @@ func (db *DB) Rule(ctx context.Context, rulings ...incident.Ruling) error {
 		}
 	}
 	return db.tx(ctx, func(tx *sql.Tx) error {
-		if db.dialect.fold != "" {
-			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
-				return err
-			}
+		if err := db.waitToFold(ctx, tx); err != nil {
+			return err
 		}
+		places := newPlacer(ctx, tx, db)
 		for i := range rulings {
-			if err := db.rule(ctx, tx, &rulings[i]); err != nil {
+			if err := db.rule(ctx, tx, places, &rulings[i]); err != nil {
 				return fmt.Errorf("rule on incident %s: %w", rulings[i].Incident, plain(err))
 			}
 		}
-		return nil
+		return places.flush()
 	})
 }
 
-func (db *DB) rule(ctx context.Context, tx *sql.Tx, r *incident.Ruling) error {
+func (db *DB) rule(ctx context.Context, tx *sql.Tx, places *placer, r *incident.Ruling) error {
 	var key, id, blob []byte
-	err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT key, id, episode FROM incidents
-		WHERE id = coalesce((SELECT into_id FROM incident_redirects WHERE id = ?), ?)`), r.Incident[:], r.Incident[:]).Scan(&key, &id, &blob)
+	var place, last int64
+	err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT key, id, episode, place, last_seen FROM incidents
+		WHERE id = coalesce((SELECT into_id FROM incident_redirects WHERE id = ?), ?)`), r.Incident[:], r.Incident[:]).Scan(&key, &id, &blob, &place, &last)
 	if errors.Is(err, sql.ErrNoRows) {
 		return incident.ErrNotFound
 	}
@@ -54,6 +54,7 @@ func (db *DB) rule(ctx context.Context, tx *sql.Tx, r *incident.Ruling) error {
 		incident.StateNumber(incident.StateClosed), r.At.UnixMicro(), e.AppendBinary(nil), key, id); err != nil {
 		return err
 	}
+	places.stand(place, standing(incident.StateClosed, last))
 	sources := incident.Marks{Sources: e.Marks.Sources}
 	_, err = tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO rulings (incident, at, outcome, who, reason, sources) VALUES (?, ?, ?, ?, ?, ?)`),
 		id, r.At.UnixMicro(), string(r.Outcome), r.Who, r.Reason, sources.AppendBinary(nil))

@@ -28,7 +28,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("bring the schema up to date: %w", plain(err))
 	}
-	return nil
+	return db.placeAll(ctx)
 }
 
 // current checks for one who only reads that the schema is there and up to date. A newer one can be read: what is added

@@ -16,6 +16,9 @@ const sweepBatch = 2000
 // Sweep moves incidents on to quiet and closed, as cfg judges them by the watermarks, and returns how many moved. It
 // may be stopped and begun again at any point.
 func (db *DB) Sweep(ctx context.Context, cfg *incident.Config, now time.Time) (moved int, err error) {
+	if err := db.replace(ctx); err != nil {
+		return 0, err
+	}
 	marks, err := db.Watermarks(ctx)
 	if err != nil {
 		return 0, err
@@ -62,17 +65,17 @@ func (db *DB) applyVerdicts(ctx context.Context, due []verdict, now time.Time) (
 		return 0, nil
 	}
 	err = db.tx(ctx, func(tx *sql.Tx) error {
-		if db.dialect.fold != "" {
-			if _, err := tx.ExecContext(ctx, db.dialect.fold); err != nil {
-				return err
-			}
+		if err := db.waitToFold(ctx, tx); err != nil {
+			return err
 		}
-		read := db.dialect.sql(`SELECT episode FROM incidents WHERE key = ? AND id = ? AND state = ? AND last_seen = ?`)
+		places := newPlacer(ctx, tx, db)
+		read := db.dialect.sql(`SELECT episode, place FROM incidents WHERE key = ? AND id = ? AND state = ? AND last_seen = ?`)
 		write := db.dialect.sql(`UPDATE incidents SET state = ?, updated = ?, episode = ? WHERE key = ? AND id = ?`)
 		for _, v := range due {
 			var blob []byte
+			var place int64
 			var e incident.Episode
-			err := tx.QueryRowContext(ctx, read, v.key[:], v.id[:], incident.StateNumber(v.state), v.last.UnixMicro()).Scan(&blob)
+			err := tx.QueryRowContext(ctx, read, v.key[:], v.id[:], incident.StateNumber(v.state), v.last.UnixMicro()).Scan(&blob, &place)
 			if err == sql.ErrNoRows {
 				continue
 			}
@@ -86,9 +89,10 @@ func (db *DB) applyVerdicts(ctx context.Context, due []verdict, now time.Time) (
 			if _, err := tx.ExecContext(ctx, write, incident.StateNumber(v.State), now.UnixMicro(), e.AppendBinary(nil), v.key[:], v.id[:]); err != nil {
 				return err
 			}
+			places.stand(place, standing(v.State, v.last.UnixMicro()))
 			moved++
 		}
-		return nil
+		return places.flush()
 	})
 	if err != nil {
 		return 0, fmt.Errorf("sweep incidents: %w", plain(err))

@@ -67,6 +67,9 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"logs that are not ours":      guard,
 		"submitted":                   submitted,
 		"verdicts":                    verdicts,
+		"search":                      search,
+		"addresses spill":             spilt,
+		"search in parts":             partial,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}

@@ -1,0 +1,69 @@
+-- +goose Up
+-- Search of incidents, see columns.go: place is the incident's number there, -1 where a tocsin wrote it that knew none.
+ALTER TABLE incidents ADD COLUMN place INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE incidents ADD COLUMN addresses BLOB NOT NULL DEFAULT x''; -- of a line, where it was seen, packed; personal
+CREATE INDEX incidents_unplaced ON incidents (id) WHERE place < 0;
+CREATE TABLE incident_addresses ( -- that no longer fit into the incident's row
+	id        INTEGER PRIMARY KEY,
+	incident  BLOB NOT NULL,
+	addresses BLOB NOT NULL -- personal
+);
+CREATE INDEX incident_addresses_incident ON incident_addresses (incident);
+CREATE TABLE search_lists (
+	list    INTEGER NOT NULL PRIMARY KEY,
+	entries INTEGER NOT NULL -- how many there ever were
+);
+INSERT INTO search_lists (list, entries) VALUES (0, 0), (1, 0); -- incidents, addresses of lines
+CREATE TABLE search_columns (
+	at   INTEGER NOT NULL PRIMARY KEY, -- list, column and block
+	body BLOB NOT NULL
+);
+CREATE TABLE search_tail ( -- entries that do not fill a block yet
+	at   INTEGER NOT NULL PRIMARY KEY, -- list and number of the first entry
+	body BLOB NOT NULL
+);
+
+-- Figures.
+CREATE TABLE incident_days ( -- incidents that became known
+	day   INTEGER NOT NULL, -- since 1970-01-01 UTC
+	class TEXT NOT NULL,
+	type  TEXT NOT NULL,
+	n     INTEGER NOT NULL,
+	PRIMARY KEY (day, class, type)
+) WITHOUT ROWID;
+CREATE TABLE incident_times ( -- how long steps of the loop took
+	day    INTEGER NOT NULL, -- when it was over, since 1970-01-01 UTC
+	step   TEXT NOT NULL,
+	bucket INTEGER NOT NULL, -- incident.Bucket
+	n      INTEGER NOT NULL,
+	PRIMARY KEY (day, step, bucket)
+) WITHOUT ROWID;
+
+-- What people do about incidents, beside rulings.
+CREATE TABLE incident_acts (
+	id       BLOB NOT NULL PRIMARY KEY, -- given by who asks for it
+	incident BLOB NOT NULL,
+	at       INTEGER NOT NULL,
+	what     TEXT NOT NULL,
+	who      TEXT NOT NULL, -- personal
+	text     TEXT NOT NULL  -- personal
+) WITHOUT ROWID;
+CREATE INDEX incident_acts_incident ON incident_acts (incident, at);
+ALTER TABLE rulings ADD COLUMN act BLOB; -- id of the act that it is; null where nobody gave one
+CREATE UNIQUE INDEX rulings_act ON rulings (act) WHERE act IS NOT NULL;
+
+-- What changed, for those who look on.
+CREATE TABLE changes (
+	seq   INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order of commits
+	at    INTEGER NOT NULL,
+	topic TEXT NOT NULL,
+	n     INTEGER NOT NULL, -- things that changed
+	ids   BLOB NOT NULL     -- of up to 100 of them, 16 bytes each
+);
+
+CREATE INDEX reports_received ON reports (received_at, id);
+CREATE INDEX reports_reporter ON reports (reporter, received_at, id);
+CREATE INDEX reports_channel ON reports (channel, received_at, id);
+CREATE INDEX reports_format ON reports (format, received_at, id);
+CREATE INDEX reports_odd ON reports (state, received_at, id) WHERE state <> 'worked';
+-- +goose Down
