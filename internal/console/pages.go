@@ -66,8 +66,20 @@ var functions = template.FuncMap{
 	"when":    func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006 15:04") },
 	"day":     func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006") },
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
-	"counted": report.Counted,
+	"counted": counted,
+	"inc":     func(n int) int { return n + 1 },
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
+}
+
+// counted is report.Counted for the numbers that views have.
+func counted(n any, thing string) (string, error) {
+	switch n := n.(type) {
+	case int:
+		return report.Counted(int64(n), thing), nil
+	case int64:
+		return report.Counted(n, thing), nil
+	}
+	return "", fmt.Errorf("a %T is no number of things", n)
 }
 
 // timeView is a time on a page.

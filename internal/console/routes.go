@@ -21,6 +21,17 @@ type route struct {
 func table() []route {
 	return []route{
 		{pattern: "GET /{$}", do: (*visit).today, action: access.See, record: access.Account, title: "Today", nav: "/", key: "t"},
+		{pattern: "GET /waiting", do: (*visit).waiting, action: access.See, record: access.Letter, title: "Needs a person", nav: "/waiting", key: "w"},
+		{pattern: "GET /waiting/blocked", do: (*visit).blocked, action: access.See, record: access.Sender, title: "Blocked senders"},
+		{pattern: "POST /waiting/blocked", do: (*visit).unblock, action: access.Change, record: access.Sender},
+		{pattern: "GET /waiting/{id}", do: (*visit).letter, action: access.See, record: access.Letter},
+		{pattern: "POST /waiting/{id}/events", do: (*visit).letterEvents, action: access.Change, record: access.Letter},
+		{pattern: "POST /waiting/{id}/merge", do: (*visit).letterMerge, action: access.Change, record: access.Letter},
+		{pattern: "POST /waiting/{id}/aside", do: (*visit).letterAside, action: access.Change, record: access.Letter},
+		{pattern: "POST /waiting/{id}/bring", do: (*visit).letterBring, action: access.Change, record: access.Letter},
+		{pattern: "POST /waiting/{id}/read-again", do: (*visit).letterAgain, action: access.Change, record: access.Letter},
+		{pattern: "POST /waiting/{id}/block", do: (*visit).letterBlock, action: access.Change, record: access.Sender},
+		{pattern: "POST /waiting/{id}/answer", do: (*visit).letterAnswer, action: access.See, record: access.Letter},
 		{pattern: "GET /rules", do: (*visit).rules, action: access.See, record: access.Rules, title: "Who may what"},
 		{pattern: "GET /live", do: (*visit).live, action: access.See, record: access.Changes},
 		{pattern: "POST /actor", do: (*visit).chooseActor, open: true},
