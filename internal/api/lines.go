@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/internal/access"
+	"tocsin/internal/formats/letter"
 	"tocsin/internal/line"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
@@ -53,7 +54,7 @@ func (LineAnswer) Record() access.Record { return access.Line }
 // LookupOf says whose an address is, by what the tables say of it.
 func LookupOf(addr netip.Addr, h *report.Holder) Lookup {
 	l := Lookup{
-		Addr: addr.String(), Party: h.Party(0), ASN: h.ASN, Org: h.Org, CC: h.CC, Abuse: h.Abuse, Partner: h.Partner, CGNAT: h.CGNAT,
+		Addr: addr.String(), Party: h.Party(0), ASN: h.ASN, Org: letter.Display(h.Org), CC: h.CC, Abuse: letter.Display(h.Abuse), Partner: h.Partner, CGNAT: h.CGNAT,
 	}
 	if h.Prefix.IsValid() {
 		l.Prefix = h.Prefix.String()
@@ -220,9 +221,10 @@ func (a *API) reveal(ctx context.Context, in *revealInput) (*revealOutput, error
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &revealOutput{Revealed{Line: handle, Name: r.Name, Note: r.Missing}}
+	out := &revealOutput{Revealed{Line: handle, Name: letter.Display(r.Name), Note: r.Missing}}
 	if c := r.Contact; c != nil {
-		out.Body.Contact = &Contact{c.Name, c.Mail, c.Phone, c.Postal, c.Language, c.Class}
+		show := letter.Display
+		out.Body.Contact = &Contact{show(c.Name), show(c.Mail), show(c.Phone), show(c.Postal), show(c.Language), c.Class}
 	}
 	return out, nil
 }
