@@ -329,7 +329,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-var script = regexp.MustCompile(`(?s)<pre class="script">(.*?)</pre>`)
+var script = regexp.MustCompile(`(?s)<pre class="script"[^>]*>(.*?)</pre>`)
 
 // TestProofByHand runs what the page says to type: it ends with the hash of the checkpoint.
 func TestProofByHand(t *testing.T) {

@@ -72,7 +72,7 @@ func (v *visit) lookupForm(wrong map[string]string) *lookupView {
 		Addr:     in("addr", "Address", value("addr"), "one: 192.0.2.7 or 2001:db8::7"),
 		Port:     in("port", "Source port", value("port"), "needed where many lines share the address"),
 		Proto:    in("proto", "Protocol", value("proto"), "tcp or udp"),
-		At:       in("at", "When", value("at"), "2026-03-01 02:10:00, or with its zone: 2026-03-01T02:10:00Z. Without a time only the tables are asked"),
+		At:       in("at", "When", value("at"), "2026-03-01 02:10:00, or with its zone behind it: Z, +01:00"),
 		Zone:     in("zone", "In which zone", zone, "of a time without one: Europe/London, UTC"),
 		Unsure:   in("uncertainty", "May be off by", value("uncertainty"), "either way: 2s, 5m. Empty: as the config says"),
 		Reason:   in("reason", "Why you ask", value("reason"), "it is kept with your name, for whoever asks later"),
