@@ -53,7 +53,7 @@ func (s setup) Settings(ctx context.Context) (api.Settings, error) {
 	out := api.Settings{Config: text, Version: buildVersion(), Folder: letter.Display(a.data.Dir), Wrong: []api.Wrong{}}
 	wrong := func(all ...api.Wrong) { out.Wrong = append(out.Wrong, all...) }
 
-	if err := a.store.Ready(ctx); err != nil {
+	if a.store.Ready(ctx) != nil {
 		wrong(api.Wrong{Bad: true, Of: "database", What: "the database does not answer", Do: "look at the database server, and at the node's log"})
 		return out, nil // nothing else can be said
 	}

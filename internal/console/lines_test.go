@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -238,10 +239,7 @@ func TestHolds(t *testing.T) {
 		"from": {"", "soon", "2026-03-29 02:30", "2025-10-26 02:30", strings.Repeat("1", 1<<20)}, "addr": {"", "203.0.113.0/24", "x"}, "port": {"-1", "65536"},
 	} {
 		for _, value := range values {
-			bad := url.Values{}
-			for k, v := range form {
-				bad[k] = v
-			}
+			bad := maps.Clone(form)
 			bad.Set(field, value)
 			w := request(t, h, access.Approver, "POST", "/holds", bad)
 			if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), `id="`+field+`-wrong"`) {

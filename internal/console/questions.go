@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -117,12 +118,7 @@ func (v *visit) asked(view *questionsView) error {
 
 // sees reports whether the visitor sees a field of a record.
 func (v *visit) sees(r access.Record, field access.Field) bool {
-	for _, f := range v.caller.Fields(access.See, r) {
-		if f == field {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(v.caller.Fields(access.See, r), field)
 }
 
 func (v *visit) questionOf(q *api.QuestionEntry) questionView {
