@@ -16,6 +16,7 @@ import (
 
 	"tocsin/internal/desk"
 	"tocsin/internal/evidence"
+	"tocsin/internal/incident"
 	"tocsin/internal/line/archive"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
@@ -73,6 +74,11 @@ type Rooms struct {
 	Evidence Evidence
 	Partners Partners
 	Setup    Setup
+
+	Incidents    Incidents
+	IncidentActs IncidentActs
+	Counts       Counts
+	Changed      Changed
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -82,6 +88,9 @@ type API struct {
 	answers *answers
 	log     *slog.Logger
 	huma    huma.API
+	now     func() time.Time
+	serve   http.Handler
+	streams streams
 
 	answersWith []reflect.Type // what operations answer with, as add was told
 }
@@ -91,10 +100,15 @@ const Prefix = "/api/v1"
 
 // New makes the handler. A request whose context has a caller already (access.With) is let in as such: a command on this
 // machine, or a page that asks for its visitor. door lets in the others; nil lets in none.
-func New(version string, rooms Rooms, door Door, log *slog.Logger) (http.Handler, error) {
-	a := &API{rooms: rooms, door: door, log: log}
-	return a.handler(version)
+func New(version string, rooms Rooms, door Door, log *slog.Logger, now func() time.Time) (*API, error) {
+	a := &API{rooms: rooms, door: door, log: log, now: now, streams: streams{ended: make(chan struct{})}}
+	var err error
+	a.serve, err = a.handler(version)
+	return a, err
 }
+
+// ServeHTTP is http.Handler's.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serve.ServeHTTP(w, r) }
 
 func (a *API) handler(version string) (http.Handler, error) {
 	var err error
@@ -118,6 +132,10 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.registerLog()
 	a.registerPartners()
 	a.registerSettings()
+	a.registerIncidents()
+	a.registerActs()
+	a.registerFigures()
+	a.registerChanges()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)
@@ -143,6 +161,8 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return nil
 	case errors.Is(err, desk.ErrNoReport):
 		return huma.Error404NotFound("no mail that waits, was set aside or was dealt with by a person has this id")
+	case errors.Is(err, incident.ErrNotFound):
+		return huma.Error404NotFound("there is no such incident")
 	case errors.Is(err, desk.ErrNotWaiting):
 		return huma.Error409Conflict("this report does not wait for a person: somebody has dealt with it, or it is being read again; look at it anew")
 	case errors.Is(err, desk.ErrNoOriginal):
@@ -160,6 +180,9 @@ func (a *API) problem(ctx context.Context, err error) error {
 		return huma.Error409Conflict(inquiry.ErrDecided.Error())
 	case errors.Is(err, inquiry.ErrSelf):
 		return huma.Error403Forbidden(inquiry.ErrSelf.Error())
+	}
+	if fault := actFault(err); fault != nil {
+		return fault
 	}
 	if over, ok := errors.AsType[*inquiry.BudgetError](err); ok {
 		return huma.Error429TooManyRequests(over.Error(), &huma.ErrorDetail{Location: "question", Message: "waits for a second person", Value: over.ID.String()})

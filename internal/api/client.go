@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -40,9 +41,7 @@ func (c *Client) Ask(ctx context.Context, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	for k, v := range c.Header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, c.Header)
 	r.Header.Set("Content-Type", "application/json")
 	res, err := c.HTTP.RoundTrip(r)
 	if err != nil {

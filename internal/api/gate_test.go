@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -35,7 +36,7 @@ func operationsOf(t *testing.T, a *API) []*huma.Operation {
 
 func gated(t *testing.T) (*API, http.Handler) {
 	t.Helper()
-	a := &API{log: slog.New(slog.DiscardHandler)}
+	a := &API{log: slog.New(slog.DiscardHandler), now: time.Now}
 	h, err := a.handler("test")
 	if err != nil {
 		t.Fatal(err)
@@ -83,7 +84,7 @@ func TestGate(t *testing.T) {
 }
 
 // envelope are names of what is no field of a record: how many there are and how to go on, and what a request did.
-var envelope = []string{"Next", "Items", "Again", "Apart", "ID", "State", "Events", "Repeats", "Sender", "Blocked", "Sent", "Reports", "Waiting", "Aside", "Source", "Before", "Sessions", "Body", "ETag"}
+var envelope = []string{"Next", "Partial", "Done", "Tried", "Items", "Again", "Apart", "ID", "State", "Events", "Repeats", "Sender", "Blocked", "Sent", "Reports", "Waiting", "Aside", "Source", "Before", "Sessions", "Body", "ETag"}
 
 // TestEveryFieldIsJudged: whatever an operation answers with is a view whose fields the table knows, or an envelope.
 func TestEveryFieldIsJudged(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 
 	"tocsin/internal/access"
 	"tocsin/internal/formats/letter"
+	"tocsin/internal/incident"
 	"tocsin/internal/network"
+	"tocsin/internal/report"
 )
 
 // Partners are the other networks of the partnership.
@@ -28,6 +30,14 @@ type Partner struct {
 	ASNs     []uint32 `access:"networks" json:"asns" doc:"the main one first"`
 	Prefixes []string `access:"networks" json:"prefixes"`
 	Abuse    string   `access:"contact" json:"abuse,omitempty" doc:"takes abuse reports"`
+
+	Open *OpenCount `access:"counts" json:"open,omitempty" doc:"incidents about it that are open; only where one partner is asked for"`
+}
+
+// OpenCount is how many incidents there are.
+type OpenCount struct {
+	N    int  `json:"n"`
+	More bool `json:"more,omitempty" doc:"at least so many: no more were counted"`
 }
 
 // Record is access.Shown's.
@@ -95,11 +105,22 @@ type PartnerID struct {
 
 type partnerOutput struct{ Body Partner }
 
-func (a *API) partner(_ context.Context, in *PartnerID) (*partnerOutput, error) {
+// countedOpen is how many open incidents of a partner are counted: from there on nobody asks for the number.
+const countedOpen = 100
+
+func (a *API) partner(ctx context.Context, in *PartnerID) (*partnerOutput, error) {
 	all := a.rooms.Partners.Partners()
 	i := slices.IndexFunc(all, func(p network.Partner) bool { return p.ID == in.Partner })
 	if i < 0 {
 		return nil, huma.Error404NotFound("no partner has this id: network.partners in tocsin.yaml names them")
 	}
-	return &partnerOutput{partnerOf(&all[i])}, nil
+	out := &partnerOutput{partnerOf(&all[i])}
+	if c := access.From(ctx); slices.Contains(c.Fields(access.See, access.Partner), "counts") {
+		found, err := a.rooms.Incidents.SearchIncidents(ctx, incident.Query{Party: report.PartyPartner(in.Partner), State: incident.StateOpen, Limit: countedOpen})
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		out.Body.Open = &OpenCount{len(found.Incidents), found.Next != (incident.Cursor{})}
+	}
+	return out, nil
 }

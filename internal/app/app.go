@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/internal/api"
 	"tocsin/internal/console"
 	"tocsin/internal/desk"
 	"tocsin/internal/evidence"
@@ -50,7 +50,7 @@ type App struct {
 	writer   *evidence.Writer // of evidence
 	worker   string           // id of the first key of evidence: names this worker among those that share a database
 	channels channels
-	api      http.Handler
+	api      *api.API
 	actors   []console.Actor // of a demo; see ShowAs
 	ready    atomic.Bool
 	listener net.Listener // nil until it listens

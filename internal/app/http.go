@@ -18,6 +18,8 @@ import (
 
 	"tocsin/internal/api"
 	"tocsin/internal/report"
+	"tocsin/internal/store"
+	"tocsin/internal/stream"
 )
 
 // CheckAddr says what is wrong with an address to listen on.
@@ -82,14 +84,17 @@ func (a *App) openAPI() error {
 	if err != nil {
 		return err
 	}
-	a.api, err = api.New("1", a.rooms(), tokens, a.log)
+	a.api, err = api.New("1", a.rooms(), tokens, a.log, a.now)
 	return err
 }
 
 // rooms is what the API works with.
 func (a *App) rooms() api.Rooms {
 	w := a.Waiting()
-	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Evidence: ledger{a.evidence, a}, Partners: setup{a}, Setup: setup{a}}
+	return api.Rooms{
+		Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Incidents: a.store, IncidentActs: a.store, Counts: counts{a.store, a.stream}, Changed: a.store,
+		Evidence: ledger{a.evidence, a}, Partners: setup{a}, Setup: setup{a},
+	}
 }
 
 // healthz says that the process lives. A supervisor restarts a node that does not answer.
@@ -147,6 +152,7 @@ func (a *App) serve(ctx context.Context) error {
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
+	srv.RegisterOnShutdown(a.api.EndStreams)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(a.listener) }()
 	a.log.Info("listening", "address", a.listener.Addr().String())
@@ -212,4 +218,16 @@ func (a *App) registerLag(ctx context.Context) {
 			return a.now().Sub(oldest).Seconds()
 		})),
 	)
+}
+
+// counts are what the pages show of both truths.
+type counts struct {
+	*store.DB
+
+	stream *stream.Stream
+}
+
+// Lag is api.Counts'.
+func (c counts) Lag(ctx context.Context) (reports int, oldest time.Time, err error) {
+	return c.stream.Lag(ctx)
 }

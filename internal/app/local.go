@@ -67,6 +67,7 @@ func (a *App) serveLocal(ctx context.Context) error {
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return access.With(ctx, local(peerName(c))) },
 	}
+	srv.RegisterOnShutdown(a.api.EndStreams)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {

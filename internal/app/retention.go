@@ -31,6 +31,9 @@ type Retention struct {
 
 const day = 24 * time.Hour
 
+// keepChanges is how long it is kept what changed, for those who look on and were away for a while.
+const keepChanges = 2 * day
+
 // defaultRetention follows DESIGN.md §8.11: originals 30 days, incidents 12 months after closing. Reports stay a month
 // longer than incidents.
 func defaultRetention() Retention {
@@ -94,6 +97,9 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 		}
 	}
 	if _, err := a.store.DeleteQuestions(ctx, now.Add(-a.cfg.Lines.Questions.Keep), now); err != nil {
+		return err
+	}
+	if err := a.store.DeleteChanges(ctx, now.Add(-keepChanges)); err != nil {
 		return err
 	}
 	if originals > 0 || incidents > 0 || reports > 0 {

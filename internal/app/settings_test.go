@@ -23,7 +23,7 @@ func settingsByPerson(t *testing.T, p *person) {
 	if first := p.want(200, "GET", "/partners?limit=1", nil); first["next"] != "east" || len(items(p.want(200, "GET", "/partners?limit=1&after=east", nil))) != 1 {
 		t.Errorf("%v", first)
 	}
-	if one := p.want(200, "GET", "/partners/north", nil); one["name"] != "North Net" || one["country"] != "GB" {
+	if one := p.want(200, "GET", "/partners/north", nil); one["name"] != "North Net" || one["country"] != "GB" || one["open"].(map[string]any)["n"] != 0.0 {
 		t.Errorf("%v", one)
 	}
 	p.want(404, "GET", "/partners/west", nil)

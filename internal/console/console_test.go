@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tocsin/internal/access"
+	"tocsin/internal/api"
 	"tocsin/internal/console"
 )
 
@@ -32,7 +33,11 @@ type fake struct {
 	answers map[string]any // "GET /incidents?limit=50": what; an int is a status
 	asked   []string
 	bodies  []string
+	keys    []string // of requests that are to do their thing once
 }
+
+// wrong is an answer that says what is wrong with one member of the request.
+type wrong struct{ location, message string }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	what := r.Method + " " + strings.TrimPrefix(r.URL.RequestURI(), "/api/v1")
@@ -40,7 +45,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		f.t.Error(err)
 	}
-	f.asked, f.bodies = append(f.asked, what), append(f.bodies, string(body))
+	f.asked, f.bodies, f.keys = append(f.asked, what), append(f.bodies, string(body)), append(f.keys, r.Header.Get("Idempotency-Key"))
 	answer, ok := f.answers[what]
 	if !ok {
 		f.t.Errorf("nobody was to ask for %s", what)
@@ -50,6 +55,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(status)
 		answer = map[string]any{"status": status, "detail": "this is what the API says"}
+	}
+	if fault, ok := answer.(wrong); ok {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		answer = map[string]any{"status": 422, "detail": "mend it", "errors": []any{map[string]any{"location": fault.location, "message": fault.message}}}
 	}
 	if text, ok := answer.(string); ok {
 		_, _ = io.WriteString(w, text)
@@ -184,9 +194,14 @@ func TestToday(t *testing.T) {
 	answers := map[string]any{
 		"GET /waiting?limit=5": map[string]any{"items": []any{map[string]any{"id": "019cf83c-2850-70c2-b377-fb4e300d7d48", "received_at": at, "name": "<b>attack</b>"}}},
 		"GET /questions":       map[string]any{"items": []any{map[string]any{"id": "1", "at": at, "reason": "call them"}}},
-		"GET /lines/sources":   map[string]any{"items": []any{map[string]any{"name": "radius", "health": "silent"}, map[string]any{"name": "nat", "health": "well"}}},
+		"GET /figures?days=30": api.Figures{
+			From: now().AddDate(0, 0, -29), To: now(), States: map[string]int64{"open": 7, "closed": 1}, Told: &api.Timer{N: 12, Low: 7000, High: 8200}, Clean: &api.Timer{},
+			Days: []api.DayCount{{Day: "2026-03-15", Class: "vulnerable", Type: "vulnerable-system", N: 5}, {Day: "2026-03-16", Class: "vulnerable", Type: "vulnerable-system", N: 3}, {Day: "2026-03-16", Class: "malicious-code", Type: "infected-system", N: 9}},
+			Lag:  &api.Lag{Reports: 2, Oldest: at}, Off: []string{"notices to subscribers"},
+		},
+		"GET /lines/sources": map[string]any{"items": []any{map[string]any{"name": "radius", "health": "silent"}, map[string]any{"name": "nat", "health": "well"}}},
 	}
-	for role, asks := range map[access.Role]int{access.Desk: 1, access.Approver: 1, access.Admin: 1, access.Officer: 0, access.CSIRT: 0, access.Association: 0, access.Oversight: 0} {
+	for role, asks := range map[access.Role]int{access.Desk: 2, access.Approver: 2, access.Admin: 2, access.Officer: 0, access.CSIRT: 1, access.Association: 1, access.Oversight: 1} {
 		h, f := open(t, answers)
 		golden(t, "today-"+string(role), request(t, h, role, "GET", "/", nil))
 		if len(f.asked) != asks {

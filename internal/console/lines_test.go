@@ -134,8 +134,9 @@ func TestReveal(t *testing.T) {
 	if w.Header().Get("Cache-Control") != "no-store" || !strings.Contains(f.bodies[0], "call them about incident 7") {
 		t.Errorf("%v, asked %s", w.Header(), f.bodies[0])
 	}
-	if w := request(t, h, access.Desk, "GET", "/reveal", nil); w.Code != http.StatusNotFound {
-		t.Errorf("it can be asked for by a URL: %d", w.Code)
+	n := len(f.asked)
+	if w := request(t, h, access.Desk, "GET", "/reveal?line="+handle, nil); w.Code != http.StatusOK || len(f.asked) != n || !strings.Contains(w.Body.String(), `value="`+handle+`"`) {
+		t.Errorf("the form of an incident's line: %d, asked %v", w.Code, f.asked)
 	}
 	h, _ = over(t, unwilling(map[string]problem{"POST /reveal": {422, "mend", []api.Fault{{Location: "body.reason", Message: "say why: it is kept"}}}}), nil)
 	form.Set("reveal-reason", " ")
@@ -264,7 +265,7 @@ func TestHolds(t *testing.T) {
 }
 
 func TestPartners(t *testing.T) {
-	north := api.Partner{ID: "north", Name: hostile, Country: "GB", ASNs: []uint32{64501, 64502, 64503, 64504, 64505}, Prefixes: []string{"198.51.100.0/25"}, Abuse: "abuse@north.example"}
+	north := api.Partner{ID: "north", Name: hostile, Country: "GB", ASNs: []uint32{64501, 64502, 64503, 64504, 64505}, Prefixes: []string{"198.51.100.0/25"}, Abuse: "abuse@north.example", Open: &api.OpenCount{N: 100, More: true}}
 	h, _ := open(t, map[string]any{
 		"GET /partners": list[api.Partner]{[]api.Partner{{ID: "east", ASNs: []uint32{}, Prefixes: []string{}}, north}, "north"}, "GET /partners?after=north": list[api.Partner]{},
 		"GET /partners/north": north, "GET /partners/west": http.StatusNotFound,

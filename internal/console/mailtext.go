@@ -45,8 +45,8 @@ func partsOf(parts []letter.Part, suggestions []letter.Suggestion) (all []partVi
 	return all, cut
 }
 
-// span are bytes of a text.
-type span struct{ from, to, suggestion int }
+// stretch is bytes of a text.
+type stretch struct{ from, to, suggestion int }
 
 func piecesOf(p *letter.Part, suggestions []letter.Suggestion) []piece {
 	marks := marksOf(p, suggestions)
@@ -82,14 +82,14 @@ func piecesOf(p *letter.Part, suggestions []letter.Suggestion) []piece {
 }
 
 // marksOf finds where the suggestions of a part stand in its text; where two overlap, the first.
-func marksOf(p *letter.Part, suggestions []letter.Suggestion) []span {
+func marksOf(p *letter.Part, suggestions []letter.Suggestion) []stretch {
 	starts := []int{0}
 	for i := range len(p.Text) {
 		if p.Text[i] == '\n' {
 			starts = append(starts, i+1)
 		}
 	}
-	var all []span
+	var all []stretch
 	for i := range suggestions {
 		s := &suggestions[i]
 		if s.Part != p.Number || s.Line < 1 || s.Line > len(starts) {
@@ -98,10 +98,10 @@ func marksOf(p *letter.Part, suggestions []letter.Suggestion) []span {
 		from := starts[s.Line-1] + letters(p.Text[starts[s.Line-1]:], s.Column-1)
 		to := from + letters(p.Text[from:], s.Width)
 		if to > from {
-			all = append(all, span{from, to, i})
+			all = append(all, stretch{from, to, i})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b span) int { return a.from - b.from })
+	slices.SortStableFunc(all, func(a, b stretch) int { return a.from - b.from })
 	kept, end := all[:0], 0
 	for _, m := range all {
 		if m.from >= end {

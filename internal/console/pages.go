@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"reflect"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func parsePages() (*pages, error) {
 		if f.Name() == shared[0] || f.Name() == shared[1] {
 			continue
 		}
-		t, err := template.New(shared[0]).Funcs(functions).Option("missingkey=error").ParseFS(templates, append(shared, f.Name())...)
+		t, err := template.New(shared[0]).Funcs(functions).Option("missingkey=zero").ParseFS(templates, append(shared, f.Name())...)
 		if err != nil {
 			return nil, fmt.Errorf("read page %s: %w", f.Name(), err)
 		}
@@ -66,7 +67,8 @@ var functions = template.FuncMap{
 	"when":    func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006 15:04") },
 	"day":     func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006") },
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
-	"counted": counted,
+	"counted": func(n any, thing string) string { return report.Counted(reflect.ValueOf(n).Int(), thing) },
+	"cut":     cut,
 	"brief":   brief,
 	"inc":     func(n int) int { return n + 1 },
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
@@ -81,15 +83,15 @@ func brief(s string) string {
 	return s[:12] + "…"
 }
 
-// counted is report.Counted for the numbers that views have.
-func counted(n any, thing string) (string, error) {
-	switch n := n.(type) {
-	case int:
-		return report.Counted(int64(n), thing), nil
-	case int64:
-		return report.Counted(n, thing), nil
+// longest is how many bytes of one value a page shows.
+const longest = 4000
+
+// cut shortens a value that would bury the page, and says so.
+func cut(s string) string {
+	if len(s) <= longest {
+		return s
 	}
-	return "", fmt.Errorf("a %T is no number of things", n)
+	return strings.ToValidUTF8(s[:longest], "") + fmt.Sprintf("… (%d bytes in all: the original has them)", len(s))
 }
 
 // timeView is a time on a page.

@@ -29,6 +29,12 @@ type revealView struct {
 	Form   *revealForm // what was asked for has to be mended
 }
 
+// askReveal shows the form for a line, which an incident names: nobody is asked yet.
+func (v *visit) askReveal() error {
+	handle := strings.TrimPrefix(strings.TrimSpace(v.r.URL.Query().Get("line")), "line:")
+	return v.show("reveal", revealView{Handle: handle, Form: newRevealForm(handle, "", nil)})
+}
+
 // reveal says whose a line is.
 func (v *visit) reveal() error {
 	in := map[string]any{"line": v.r.PostFormValue("line"), "reason": v.r.PostFormValue("reveal-reason")}

@@ -1,10 +1,15 @@
 package console
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"tocsin/internal/access"
 	"tocsin/internal/api"
+	"tocsin/internal/incident"
+	"tocsin/internal/report"
 )
 
 // todayView is what needs a human, oldest first, and how the loop runs.
@@ -12,6 +17,18 @@ type todayView struct {
 	Needs []needView
 	Calm  bool // nothing needs this visitor
 	Desk  bool // they work incidents
+
+	Figures *api.Figures // nil where the visitor sees none
+	Chart   *chart
+	States  []stateCount
+	Told    string // how long it takes; empty where nothing is known
+	Clean   string
+}
+
+// stateCount is how many incidents are in a state.
+type stateCount struct {
+	State incident.State
+	N     int64
 }
 
 // needView is something that waits for a human.
@@ -33,6 +50,9 @@ func (v *visit) today() error {
 		if err := find(v, &view); err != nil {
 			return err
 		}
+	}
+	if err := v.figures(&view); err != nil {
+		return err
 	}
 	view.Calm, view.Desk = len(view.Needs) == 0, v.may(access.See, access.Incident)
 	return v.show("today", view)
@@ -98,4 +118,73 @@ func (v *visit) needSources(view *todayView) error {
 		}
 	}
 	return nil
+}
+
+// figures are those of the last thirty days.
+func (v *visit) figures(view *todayView) error {
+	if !v.may(access.See, access.Figure) {
+		return nil
+	}
+	var f api.Figures
+	if err := v.get("/figures?days=30", &f); err != nil {
+		return err
+	}
+	view.Figures, view.Chart = &f, dayChart(&f)
+	for _, s := range incident.States() {
+		view.States = append(view.States, stateCount{s, f.States[string(s)]})
+	}
+	view.Told, view.Clean = span(f.Told), span(f.Clean)
+	return nil
+}
+
+// dayChart draws how many incidents became known a day, the kinds of which there are most first.
+func dayChart(f *api.Figures) *chart {
+	c := &chart{ID: "days", Title: "Incidents that became known, by UTC day and kind"}
+	at := map[string]int{}
+	for d := f.From; !d.After(f.To) && len(c.Columns) < 366; d = d.AddDate(0, 0, 1) {
+		at[d.Format(time.DateOnly)] = len(c.Columns)
+		c.Columns = append(c.Columns, d.Format("2 Jan"))
+	}
+	kinds := map[string]*series{}
+	for _, d := range f.Days {
+		s := kinds[d.Type]
+		if s == nil {
+			s = &series{d.Type, make([]int64, len(c.Columns))}
+			kinds[d.Type] = s
+		}
+		if i, ok := at[d.Day]; ok {
+			s.Values[i] += d.N
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(kinds)) {
+		c.Series = append(c.Series, *kinds[name])
+	}
+	slices.SortStableFunc(c.Series, func(a, b series) int { return cmp.Compare(b.Sum(), a.Sum()) })
+	c.fold()
+	return c
+}
+
+// span says between which times the median lies, with how many it was found from; empty where nothing is known.
+func span(t *api.Timer) string {
+	if t == nil || t.N == 0 {
+		return ""
+	}
+	low, high := spoken(time.Duration(t.Low)*time.Second), spoken(time.Duration(t.High)*time.Second)
+	if low == high {
+		return "about " + low
+	}
+	return low + " to " + high
+}
+
+// spoken says a length of time in one unit.
+func spoken(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		if n := int64((d + unit.of/2) / unit.of); n >= 2 || n == 1 && d >= unit.of {
+			return report.Counted(n, unit.name)
+		}
+	}
+	return report.Counted(int64(d/time.Second), "second")
 }

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"tocsin/internal/access"
 	"tocsin/internal/api"
@@ -36,6 +39,15 @@ func (v *visit) get(path string, out any) error { return v.c.api.Get(v.ctx(), pa
 // post has the API do something, as the visitor.
 func (v *visit) post(path string, in, out any) error { return v.c.api.Post(v.ctx(), path, in, out) }
 
+// postOnce does the same once, however often it is sent with the same key.
+func (v *visit) postOnce(path, key string, in, out any) error {
+	once := api.Client{HTTP: v.c.api.HTTP, Header: http.Header{"Idempotency-Key": {key}}}
+	return once.Post(v.ctx(), path, in, out)
+}
+
+// pathPart makes one part of a path of what a visitor gave.
+func pathPart(s string) string { return url.PathEscape(s) }
+
 // may reports whether the visitor may do something with a record: for what a page offers, not for what it does.
 func (v *visit) may(a access.Action, r access.Record) bool { return v.caller.May(a, r) }
 
@@ -47,8 +59,32 @@ func (v *visit) render(page string, status int, view any) error {
 	}
 	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	v.w.WriteHeader(status)
-	_, _ = v.w.Write(b.Bytes()) // the visitor may be gone
+	_, _ = v.w.Write(visible(b.Bytes())) // the visitor may be gone
 	return nil
+}
+
+// visible writes what has no shape of its own as \u and its number: control characters, marks that turn the direction of
+// writing, letters of no width. Reports can hold them, and with them a page would not say what stands there. Templates have
+// none.
+func visible(page []byte) []byte {
+	var out []byte // nil while nothing had to be written otherwise
+	kept := 0
+	for i := 0; i < len(page); {
+		r, size := rune(page[i]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(page[i:])
+		}
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) {
+			out = append(out, page[kept:i]...)
+			out = fmt.Appendf(out, "\\u%04x", r)
+			kept = i + size
+		}
+		i += size
+	}
+	if out == nil {
+		return page
+	}
+	return append(out, page[kept:]...)
 }
 
 // show renders a page that was found.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"tocsin/internal/app"
+	"tocsin/internal/console"
 	"tocsin/internal/world"
 )
 
@@ -44,3 +45,6 @@ func (s Stage) Story(ctx context.Context, out io.Writer) error { return s.story(
 
 // Close ends it.
 func (s Stage) Close() error { return s.close() }
+
+// Actors are the people as whom the demo is looked at.
+func Actors() []console.Actor { return actors() }

@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/rand"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
-
-	"github.com/klauspost/compress/zstd"
 
 	"tocsin/internal/incident"
 	"tocsin/internal/report"
@@ -22,9 +19,8 @@ type builder struct {
 	cfg      *incident.Config
 	keys     incident.KeyMaker
 	parties  map[uint32]report.Party // by ASN, for parties that are one
-	enc      *zstd.Encoder
-	arena    []byte // the events as JSON lines, in the order of rows
-	body     bytes.Buffer
+	arena    []byte                  // the events as JSON lines, in the order of rows
+	body     bodyWriter
 	sights   []sight
 	touches  []incident.Touch
 	byKey    map[incident.Key]int32 // place in touches
@@ -153,25 +149,22 @@ func (b *builder) finish(c *Chunk, source int32) error {
 	})
 	sources := []int32{source}
 	feeds := map[int32][]int32{}
-	body, err := b.encoder()
-	if err != nil {
+	if err := b.body.reset(); err != nil {
 		return err
 	}
 	for i := range b.sights {
 		s := &b.sights[i]
-		if _, err := body.Write(b.arena[s.off : s.off+s.n]); err != nil {
-			return fmt.Errorf("compress chunk: %w", err)
+		if err := b.body.event(b.arena[s.off : s.off+s.n]); err != nil {
+			return err
 		}
 		if _, ok := feeds[s.feed]; !ok {
 			feeds[s.feed] = []int32{s.feed}
 		}
 		b.place(&touches[rank[s.touch]], s, i, sources, feeds[s.feed])
 	}
-	if err := body.Close(); err != nil {
-		return fmt.Errorf("compress chunk: %w", err)
-	}
-	if len(b.sights) > 0 {
-		c.Body = bytes.Clone(b.body.Bytes())
+	var err error
+	if c.Body, err = b.body.finish(); err != nil {
+		return err
 	}
 	if c.Refusals, err = EncodeRefusals(b.refusals); err != nil {
 		return err
@@ -213,20 +206,6 @@ func sortAddrs(touches []incident.Touch) {
 			p.Addrs = slices.Compact(p.Addrs)
 		}
 	}
-}
-
-// encoder returns the compressor, writing to an empty body.
-func (b *builder) encoder() (*zstd.Encoder, error) {
-	b.body.Reset()
-	if b.enc != nil {
-		b.enc.Reset(&b.body)
-		return b.enc, nil
-	}
-	var err error
-	if b.enc, err = newEncoder(&b.body); err != nil {
-		return nil, fmt.Errorf("compress chunk: %w", err)
-	}
-	return b.enc, nil
 }
 
 // place adds the i-th event of the body to its key's last part, or begins a new one.

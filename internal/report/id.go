@@ -24,6 +24,15 @@ func NewID(t time.Time) ID {
 	return id
 }
 
+// Time is when what the id names began, to the millisecond.
+func (id ID) Time() time.Time {
+	ms := int64(0)
+	for _, b := range id[:6] {
+		ms = ms<<8 | int64(b)
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
 // IsZero reports whether the id names nothing.
 func (id ID) IsZero() bool { return id == ID{} }
 

@@ -52,7 +52,12 @@ func (db *DB) Assign(ctx context.Context, c *desk.Chunk, a desk.Assignment) (aga
 		if err := db.weigh(ctx, tx, c.Report.ID, weights); err != nil {
 			return err
 		}
-		return db.raiseWatermarks(ctx, tx, []*desk.Chunk{c})
+		if err := db.raiseWatermarks(ctx, tx, []*desk.Chunk{c}); err != nil {
+			return err
+		}
+		f.changes.note(report.TopicReports, c.Report.ID)
+		f.changes.note(report.TopicWaiting, c.Report.ID)
+		return db.noteChanges(ctx, tx, a.At, &f.changes)
 	})
 	if err != nil {
 		return false, fmt.Errorf("store an assignment: %w", err)

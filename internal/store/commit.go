@@ -57,12 +57,30 @@ func (db *DB) Commit(ctx context.Context, chunks []*desk.Chunk) error {
 		if err := db.noteFeeds(ctx, tx, chunks); err != nil {
 			return err
 		}
-		return db.raiseWatermarks(ctx, tx, chunks)
+		if err := db.raiseWatermarks(ctx, tx, chunks); err != nil {
+			return err
+		}
+		noteReports(&f.changes, chunks, added)
+		return db.noteChanges(ctx, tx, now, &f.changes)
 	})
 	if err != nil {
 		return fmt.Errorf("commit chunks: %w", err)
 	}
 	return nil
+}
+
+// noteReports notes the reports that a commit brings on; added are the weights of chunks that were not there before.
+func noteReports(all *changes, chunks []*desk.Chunk, added []*incident.Weights) {
+	var last report.ID // chunks of one report follow each other
+	for i, c := range chunks {
+		if (added[i] != nil || c.Final) && c.Report.ID != last {
+			last = c.Report.ID
+			all.note(report.TopicReports, last)
+		}
+		if c.Letter != nil && c.Letter.State == report.StateWaiting {
+			all.note(report.TopicWaiting, c.Report.ID)
+		}
+	}
 }
 
 // touchRef is one touch of a chunk that was stored.

@@ -21,15 +21,17 @@ type dialect struct {
 	numbered bool               // parameters are $1, $2, ... instead of ?
 	bytes    string             // type of a byte string in CAST
 	integer  string             // type of a 64-bit number in CAST
+	place    string             // type of a place in a byte string in CAST
 	fold     string             // statement that makes folding wait for its turn; empty where there is one writer anyway
 	grades   string             // statement that makes changes of grades wait for their turn; empty likewise
 	lines    string             // statement that makes new lines wait for their turn; empty likewise
 	asking   string             // statement that makes questions of people wait for their turn; empty likewise
+	changes  string             // statement that makes notes of changes wait for their turn; empty likewise
 	snapshot sql.IsolationLevel // in which a transaction reads one state
 	days     bool               // chunks are partitioned by day
 }
 
-var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB", integer: "INTEGER"}
+var sqlite = dialect{name: "sqlite", goose: goose.DialectSQLite3, bytes: "BLOB", integer: "INTEGER", place: "INTEGER"}
 
 // foldLock is the number of the advisory lock under which one worker at a time folds: two workers that meet the same
 // new key must not both make an incident of it.
@@ -44,12 +46,16 @@ const linesLock = 0x70c53
 // askingLock likewise for questions of people: two at once must not both be the last of a day's budget.
 const askingLock = 0x70c55
 
+// changesLock likewise for notes of changes: their numbers grow in the order of commits.
+const changesLock = 0x70c56
+
 var postgres = dialect{
-	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT",
+	name: "postgres", snapshot: sql.LevelRepeatableRead, goose: goose.DialectPostgres, numbered: true, bytes: "BYTEA", integer: "BIGINT", place: "INTEGER",
 	fold: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(foldLock) + ")", days: true,
-	grades: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
-	lines:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
-	asking: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(askingLock) + ")",
+	grades:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(gradesLock) + ")",
+	lines:   "SELECT pg_advisory_xact_lock(" + strconv.Itoa(linesLock) + ")",
+	changes: "SELECT pg_advisory_xact_lock(" + strconv.Itoa(changesLock) + ")",
+	asking:  "SELECT pg_advisory_xact_lock(" + strconv.Itoa(askingLock) + ")",
 }
 
 // openSQLite opens the database for a node. synchronous=FULL: a commit that returned survives a power cut. The

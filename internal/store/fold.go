@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ type folder struct {
 	update  bulk
 	moved   bulk // addresses of lines
 	places  *placer
+	known   map[report.Kind]int64 // incidents that are new
+	changes changes
 	byKey   map[incident.Key][]*stored
 	keys    []any
 	windows map[report.Kind]time.Duration
@@ -59,7 +62,7 @@ func newFolder(ctx context.Context, tx *sql.Tx, db *DB, now time.Time) *folder {
 	d := &db.dialect
 	f := &folder{
 		ctx: ctx, tx: tx, db: db, now: now, byKey: map[incident.Key][]*stored{},
-		windows: map[report.Kind]time.Duration{}, places: newPlacer(ctx, tx, db),
+		windows: map[report.Kind]time.Duration{}, places: newPlacer(ctx, tx, db), known: map[report.Kind]int64{},
 	}
 	f.insert = bulk{columns: 13, text: func(n int) string {
 		return `INSERT INTO incidents (key, id, party, subject, class, type, tag, state, last_seen, updated, episode, place, addresses) VALUES ` +
@@ -107,6 +110,22 @@ func (f *folder) fold(refs []touchRef) error {
 	if err := f.places.flush(); err != nil {
 		return fmt.Errorf("place incidents: %w", plain(err))
 	}
+	if err := f.noteKnown(); err != nil {
+		return fmt.Errorf("count incidents of a day: %w", plain(err))
+	}
+	return nil
+}
+
+// noteKnown counts the incidents that became known.
+func (f *folder) noteKnown() error {
+	for _, k := range slices.SortedFunc(maps.Keys(f.known), func(a, b report.Kind) int { return strings.Compare(a.String(), b.String()) }) {
+		if _, err := f.tx.ExecContext(f.ctx, f.db.dialect.sql(`INSERT INTO incident_days (day, class, type, n) VALUES (?, ?, ?, ?)
+			ON CONFLICT (day, class, type) DO UPDATE SET n = incident_days.n + excluded.n`),
+			dayOf(f.now), string(k.Class), string(k.Type), f.known[k]); err != nil {
+			return err
+		}
+	}
+	clear(f.known)
 	return nil
 }
 
@@ -300,6 +319,10 @@ func (f *folder) put(t *incident.Touch, all []*stored) error {
 			}
 			s.addresses = s.addresses[:0]
 		}
+		if s.isNew {
+			f.known[t.Kind]++
+		}
+		f.changes.note(report.TopicIncidents, s.ID)
 		if err := f.find(t, s); err != nil {
 			return fmt.Errorf("place incidents: %w", plain(err))
 		}

@@ -126,7 +126,10 @@ func (db *DB) turn(ctx context.Context, id report.ID, from, to report.State, rea
 		if n, err := res.RowsAffected(); err == nil && n == 0 {
 			return ErrNotWaiting
 		}
-		return nil
+		var all changes
+		all.note(report.TopicReports, id)
+		all.note(report.TopicWaiting, id)
+		return db.noteChanges(ctx, tx, time.Now(), &all)
 	})
 }
 

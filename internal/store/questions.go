@@ -41,7 +41,10 @@ func (db *DB) AskQuestion(ctx context.Context, q *inquiry.Kept, budget int) (kep
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			kept.State, fresh = inquiry.Waiting, true
-			return db.addQuestion(ctx, tx, &kept)
+			if err := db.addQuestion(ctx, tx, &kept); err != nil {
+				return err
+			}
+			return db.noteChange(ctx, tx, q.At, report.TopicQuestions, kept.ID)
 		case err != nil:
 			return err
 		}
@@ -98,9 +101,11 @@ func (db *DB) DecideQuestion(ctx context.Context, id report.ID, who string, appr
 		if approve {
 			kept.State = inquiry.Approved
 		}
-		_, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE line_questions SET state = ?, decider = ?, decided = ? WHERE id = ?`),
-			string(kept.State), who, now.UnixMicro(), id[:])
-		return err
+		if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE line_questions SET state = ?, decider = ?, decided = ? WHERE id = ?`),
+			string(kept.State), who, now.UnixMicro(), id[:]); err != nil {
+			return err
+		}
+		return db.noteChange(ctx, tx, now, report.TopicQuestions, id)
 	})
 	if err != nil {
 		return inquiry.Kept{}, fmt.Errorf("decide on a question: %w", err)

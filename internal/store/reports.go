@@ -358,7 +358,7 @@ func (db *DB) Drop(ctx context.Context, id report.ID) error {
 		if n, err := res.RowsAffected(); err == nil && n == 0 {
 			return ErrNoReport
 		}
-		return nil
+		return db.noteChange(ctx, tx, time.Now(), report.TopicReports, id)
 	})
 }
 

@@ -41,7 +41,10 @@ func (db *DB) DeleteIncidents(ctx context.Context, before, now time.Time) (delet
 		if deleted, err = res.RowsAffected(); err != nil {
 			return err
 		}
-		return db.noteDeletion(ctx, tx, "incidents", before, now, deleted)
+		if err := db.noteDeletion(ctx, tx, "incidents", before, now, deleted); err != nil {
+			return err
+		}
+		return db.noteDeleted(ctx, tx, report.TopicIncidents, deleted, now)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete incidents past their end date: %w", plain(err))
@@ -97,12 +100,22 @@ func (db *DB) DeleteReports(ctx context.Context, before, now time.Time) (deleted
 				return err
 			}
 		}
-		return db.noteDeletion(ctx, tx, "reports", before, now, deleted)
+		if err := db.noteDeletion(ctx, tx, "reports", before, now, deleted); err != nil {
+			return err
+		}
+		return db.noteDeleted(ctx, tx, report.TopicReports, deleted, now)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("delete reports past their end date: %w", plain(err))
 	}
 	return deleted, nil
+}
+
+// noteDeleted tells those who look on of what is no longer there.
+func (db *DB) noteDeleted(ctx context.Context, tx *sql.Tx, topic report.Topic, deleted int64, now time.Time) error {
+	var gone changes
+	gone.count(topic, deleted)
+	return db.noteChanges(ctx, tx, now, &gone)
 }
 
 // NoteDeletion records that things of a class, received before until, were deleted elsewhere.

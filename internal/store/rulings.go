@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,45 +19,36 @@ func (db *DB) Rule(ctx context.Context, rulings ...incident.Ruling) error {
 			return fmt.Errorf("rule on incident %s: %w", rulings[i].Incident, err)
 		}
 	}
+	if len(rulings) == 0 {
+		return nil
+	}
 	return db.tx(ctx, func(tx *sql.Tx) error {
 		if err := db.waitToFold(ctx, tx); err != nil {
 			return err
 		}
-		places := newPlacer(ctx, tx, db)
+		m := newMover(ctx, tx, db)
 		for i := range rulings {
-			if err := db.rule(ctx, tx, places, &rulings[i]); err != nil {
-				return fmt.Errorf("rule on incident %s: %w", rulings[i].Incident, plain(err))
+			r := &rulings[i]
+			s, err := m.load(r.Incident)
+			if err == nil {
+				err = m.rule(s, r, nil)
+			}
+			if err != nil {
+				return fmt.Errorf("rule on incident %s: %w", r.Incident, plain(err))
 			}
 		}
-		return places.flush()
+		return m.finish(rulings[0].At)
 	})
 }
 
-func (db *DB) rule(ctx context.Context, tx *sql.Tx, places *placer, r *incident.Ruling) error {
-	var key, id, blob []byte
-	var place, last int64
-	err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT key, id, episode, place, last_seen FROM incidents
-		WHERE id = coalesce((SELECT into_id FROM incident_redirects WHERE id = ?), ?)`), r.Incident[:], r.Incident[:]).Scan(&key, &id, &blob, &place, &last)
-	if errors.Is(err, sql.ErrNoRows) {
-		return incident.ErrNotFound
-	}
-	if err != nil {
+// rule closes an incident. act is the id of the act that says so; nil where it has none.
+func (m *mover) rule(s *standingOf, r *incident.Ruling, act []byte) error {
+	sources := incident.Marks{Sources: s.episode.Marks.Sources}
+	if _, err := m.tx.ExecContext(m.ctx, m.db.dialect.sql(`INSERT INTO rulings (incident, at, outcome, who, reason, sources, act) VALUES (?, ?, ?, ?, ?, ?, ?)`),
+		s.id[:], r.At.UnixMicro(), string(r.Outcome), r.Who, r.Reason, sources.AppendBinary(nil), act); err != nil {
 		return err
 	}
-	var e incident.Episode
-	if err := e.ReadEpisode(blob); err != nil {
-		return err
-	}
-	e.Outcome = r.Outcome
-	if _, err := tx.ExecContext(ctx, db.dialect.sql(`UPDATE incidents SET state = ?, updated = ?, episode = ? WHERE key = ? AND id = ?`),
-		incident.StateNumber(incident.StateClosed), r.At.UnixMicro(), e.AppendBinary(nil), key, id); err != nil {
-		return err
-	}
-	places.stand(place, standing(incident.StateClosed, last))
-	sources := incident.Marks{Sources: e.Marks.Sources}
-	_, err = tx.ExecContext(ctx, db.dialect.sql(`INSERT INTO rulings (incident, at, outcome, who, reason, sources) VALUES (?, ?, ?, ?, ?, ?)`),
-		id, r.At.UnixMicro(), string(r.Outcome), r.Who, r.Reason, sources.AppendBinary(nil))
-	return err
+	return m.move(s, incident.StateClosed, r.Outcome, r.At)
 }
 
 // Rulings returns what was said of an incident, oldest first.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,31 +69,21 @@ func (db *DB) applyVerdicts(ctx context.Context, due []verdict, now time.Time) (
 		if err := db.waitToFold(ctx, tx); err != nil {
 			return err
 		}
-		places := newPlacer(ctx, tx, db)
-		read := db.dialect.sql(`SELECT episode, place FROM incidents WHERE key = ? AND id = ? AND state = ? AND last_seen = ?`)
-		write := db.dialect.sql(`UPDATE incidents SET state = ?, updated = ?, episode = ? WHERE key = ? AND id = ?`)
+		m := newMover(ctx, tx, db)
 		for _, v := range due {
-			var blob []byte
-			var place int64
-			var e incident.Episode
-			err := tx.QueryRowContext(ctx, read, v.key[:], v.id[:], incident.StateNumber(v.state), v.last.UnixMicro()).Scan(&blob, &place)
-			if err == sql.ErrNoRows {
+			s, err := m.loadWhere(`key = ? AND id = ? AND state = ? AND last_seen = ?`, v.key[:], v.id[:], incident.StateNumber(v.state), v.last.UnixMicro())
+			if errors.Is(err, incident.ErrNotFound) {
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			if err := e.ReadEpisode(blob); err != nil {
+			if err := m.move(s, v.State, v.Outcome, now); err != nil {
 				return err
 			}
-			e.Outcome = v.Outcome
-			if _, err := tx.ExecContext(ctx, write, incident.StateNumber(v.State), now.UnixMicro(), e.AppendBinary(nil), v.key[:], v.id[:]); err != nil {
-				return err
-			}
-			places.stand(place, standing(v.State, v.last.UnixMicro()))
 			moved++
 		}
-		return places.flush()
+		return m.finish(now)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("sweep incidents: %w", plain(err))

@@ -22,7 +22,7 @@ func mixed(r *rand.Rand, n byte, events int, begin time.Time, span time.Duration
 	}}
 	kinds := []string{"vulnerable-system", "infected-system", "ddos-amplifier", "c2-server"}
 	for i := range events {
-		host := r.IntN(12_000)
+		host := r.IntN(4000)
 		e := Event(host, begin.Add(time.Duration(r.Int64N(int64(span)))), fmt.Sprint(n, i))
 		e.Subject.Addr = netip.AddrFrom4([4]byte{100, 64, byte(host >> 8), byte(host)})
 		e.Kind = report.KindOf(kinds[min(r.IntN(12), len(kinds)-1)])
@@ -30,7 +30,7 @@ func mixed(r *rand.Rand, n byte, events int, begin time.Time, span time.Duration
 		if host%7 == 0 {
 			e.Subject.ASN = 64501
 		}
-		if host%1000 == 3 {
+		if host%300 == 3 {
 			e.Subject.Addr, e.Subject.Domain = netip.Addr{}, fmt.Sprintf("h%d.example.net", host)
 		}
 		d.Rows = append(d.Rows, Row{Event: e})
@@ -43,7 +43,7 @@ func search(t *testing.T, db *store.DB) {
 	r := rand.New(rand.NewPCG(11, 11))
 	var docs []*Document
 	for i := range byte(6) { // the later ones go back in time, so that episodes are joined
-		docs = append(docs, mixed(r, i, 1500, Start.AddDate(0, 0, -20*int(i%3)), 15*24*time.Hour))
+		docs = append(docs, mixed(r, i, 600, Start.AddDate(0, 0, -20*int(i%3)), 15*24*time.Hour))
 	}
 	d := Desk(t, db, docs...)
 	d.Lines = oddLines{}
@@ -60,7 +60,7 @@ func search(t *testing.T, db *store.DB) {
 	}
 	var rulings []incident.Ruling
 	for i, in := range allIncidents(t, db) {
-		if i%400 == 0 {
+		if i%100 == 0 {
 			rulings = append(rulings, incident.Ruling{Incident: in.ID, Outcome: report.OutcomeFalseAlarm, Who: "ann", Reason: "ours", At: Start.AddDate(0, 0, 40)})
 		}
 	}
@@ -72,7 +72,7 @@ func search(t *testing.T, db *store.DB) {
 		t.Fatalf("deleted %d, %v", n, err)
 	}
 	searched(t, db, r, at)
-	again := mixed(r, 8, 900, Start.AddDate(0, 0, -60), 80*24*time.Hour) // behind what was deleted
+	again := mixed(r, 8, 600, Start.AddDate(0, 0, -60), 80*24*time.Hour) // behind what was deleted
 	d = Desk(t, db, again)
 	d.Lines = oddLines{}
 	work(t, d, again, 0)
@@ -108,7 +108,7 @@ func searched(t *testing.T, db *store.DB, r *rand.Rand, at map[report.ID]map[net
 		}
 	}
 	found := 0
-	for range 100 {
+	for range 50 {
 		in := all[r.IntN(len(all))]
 		var q incident.Query
 		for _, ask := range []func(){

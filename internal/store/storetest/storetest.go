@@ -68,6 +68,10 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"submitted":                   submitted,
 		"verdicts":                    verdicts,
 		"search":                      search,
+		"events by page":              sightings,
+		"acts":                        acts,
+		"figures":                     figures,
+		"changes":                     changed,
 		"addresses spill":             spilt,
 		"search in parts":             partial,
 	} {
