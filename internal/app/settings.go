@@ -55,7 +55,7 @@ func (s setup) Settings(ctx context.Context) (api.Settings, error) {
 
 	if a.store.Ready(ctx) != nil {
 		wrong(api.Wrong{Bad: true, Of: "database", What: "the database does not answer", Do: "look at the database server, and at the node's log"})
-		return out, nil // nothing else can be said
+		return out, nil //nolint:nilerr // it is what is shown: nothing else can be said
 	}
 	if err := a.logFault(ctx); err != nil {
 		wrong(api.Wrong{Bad: true, Of: "log", What: "the evidence log is not written, so nothing that has to be logged is done: " + letter.Display(err.Error()), Do: "docs/operate.md says what to do, under the evidence log in a backup"})
