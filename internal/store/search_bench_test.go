@@ -175,7 +175,9 @@ func timePages(b *testing.B, db *store.DB, n int) {
 		{"deep", func() incident.Query { return incident.Query{After: deep()} }},
 		{"by address", func() incident.Query { return incident.Query{Addr: addr()} }},
 		{"by address of nobody", func() incident.Query { return incident.Query{Addr: netip.MustParseAddr("192.0.2.1")} }},
-		{"by line", func() incident.Query { return incident.Query{Party: report.PartyLine(fmt.Sprintf("h%015d", r.IntN(n)))} }},
+		{"by line", func() incident.Query {
+			return incident.Query{Party: report.PartyLine(fmt.Sprintf("h%015d", r.IntN(n)))}
+		}},
 		{"by kind, large", func() incident.Query { return incident.Query{Kind: big} }},
 		{"by kind, large and deep", func() incident.Query { return incident.Query{Kind: big, After: deep()} }},
 		{"by kind, small", func() incident.Query { return incident.Query{Kind: small, After: deep()} }},
