@@ -149,7 +149,7 @@ func (l *Lines) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f := &nat.Logs{Realm: n.Realm, Zone: z, OwnPorts: n.OwnPorts}
+		f := &nat.Logs{Realm: n.Realm, VRFs: n.VRFs, Zone: z, OwnPorts: n.OwnPorts}
 		if err := l.source(ctx, n.Name, "nat", n.Keep, line.Rules{}, reader{end: "\n", read: f.Read}, n.Files...); err != nil {
 			return err
 		}
