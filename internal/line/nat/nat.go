@@ -374,15 +374,16 @@ func (l *Logs) record(c *compiled, v *values, at line.Moment) (line.Record, erro
 
 // protocol is that of a name or number. It is no part of the line, which would be kept in memory for it.
 func protocol(s string) string {
-	switch {
+	switch { // the usual ones without making a text
 	case s == "" || s == "0" || s == "-":
 		return ""
 	case s == "6" || strings.EqualFold(s, "tcp"):
 		return "tcp"
 	case s == "17" || strings.EqualFold(s, "udp"):
 		return "udp"
-	case s == "1" || strings.EqualFold(s, "icmp"):
-		return "icmp"
+	}
+	if known, ok := line.Protocol(s); ok {
+		return known
 	}
 	return strings.Clone(strings.ToLower(s))
 }

@@ -261,6 +261,10 @@ func (f *files) readOn(ctx context.Context, x *found, lost bool, now time.Time) 
 		written = now
 	}
 	records := f.how.read(from, written)
+	rows := newRows(f)
+	if f.how.end == "" {
+		records = rows.corrected(records)
+	}
 	if same {
 		records = standing(records, was.Read)
 	}
@@ -276,6 +280,9 @@ func (f *files) readOn(ctx context.Context, x *found, lost bool, now time.Time) 
 	}
 	if err != nil {
 		return was, fmt.Errorf("%s: %w", x.path, err)
+	}
+	if err := rows.keep(); err != nil {
+		return was, err
 	}
 	is.Offset = end
 	is.Tail = f.tailOf(&f.keys[0], in, end)

@@ -347,7 +347,8 @@ func (l *Lines) named(name string) *source {
 	return nil
 }
 
-// Import tells a source, named as in the config, what a file says that was written last at a time.
+// Import tells a source, named as in the config, what a file says that was written last at a time. Of a table that is the
+// file which the config names, and no other: it says what holds now.
 func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written time.Time) (Told, error) {
 	s := l.named(name)
 	if s == nil || s.how.read == nil {
@@ -359,10 +360,15 @@ func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written ti
 		}
 		return Told{}, fmt.Errorf("no source that reads files has the name %q: lines in tocsin.yaml names %s", name, strings.Join(all, ", "))
 	}
-	if s.how.end == "" {
-		written = l.needs.Now()
+	if s.how.end != "" {
+		return s.tell(ctx, s.how.read(r, written), written, false)
 	}
-	return s.tell(ctx, s.how.read(r, written), written, false)
+	for _, f := range l.files {
+		if f.source == s && f.has(r) {
+			return f.tellWhole(ctx, r, l.needs.Now())
+		}
+	}
+	return Told{}, fmt.Errorf("%s is a table, which says who has which address now: only the file that lines.tables names is read, as another would undo what it says. Put the rows into that file, with from and to where they have ended", name)
 }
 
 // Which says which line held an address. The answer has the line's handle where it is unique. shared says that many lines

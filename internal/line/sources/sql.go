@@ -42,6 +42,7 @@ func (l *Lines) openSQL(ctx context.Context, c *SQL) error {
 	t := &sqlsource.Table{
 		Name: c.Name, DB: db, Query: cmp.Or(c.Query, sqlsource.Radacct(db.Engine(), c.Identity)), Realm: c.Realm, FixedAddresses: c.FixedAddresses,
 		Overlap: cmp.Or(c.Overlap, defaultOverlap), History: s.keep, Every: c.Every,
+		Key: l.needs.Keys[0].Pseudonym[:],
 	}
 	l.queries = append(l.queries, &query{s, t})
 	within, cancel := context.WithTimeout(ctx, checkWait)
