@@ -268,7 +268,7 @@ func (f *files) readOn(ctx context.Context, x *found, lost bool, now time.Time) 
 	if same {
 		records = standing(records, was.Read)
 	}
-	if lost {
+	if lost && !f.how.whole {
 		f.source.log.Warn("a log was rotated away before it was read to its end: there is a gap", "source", f.source.name, "file", filepath.Base(x.path))
 	}
 	if lost && f.how.whole {

@@ -139,9 +139,10 @@ func shapeOf(cols []database.Column) (shape, error) {
 	return s, nil
 }
 
-// read reads a row of an answer.
+// read reads a row of an answer. With an error it has what can be read.
 func (s shape) read(from *database.Row) (*row, error) {
 	r := &row{}
+	var wrong error
 	for i, c := range columns {
 		at := s[i]
 		if at < 0 || from.Null(at) {
@@ -153,11 +154,12 @@ func (s shape) read(from *database.Row) (*row, error) {
 		}
 		m, err := from.Moment(at)
 		if err != nil {
-			return r, fmt.Errorf("%s %w", c.name, err)
+			wrong = cmp.Or(wrong, fmt.Errorf("%s %w", c.name, err))
+			continue
 		}
 		*c.moment(r) = m
 	}
-	return r, nil
+	return r, wrong
 }
 
 // changed is when the row says something new: that it has ended, or else that it goes on.
@@ -223,12 +225,17 @@ func (t *Table) doubts(r *row) []line.Record {
 		return nil
 	}
 	base := line.Record{Action: line.Stop, NAS: cmp.Or(r.nas, t.Name), Session: cmp.Or(r.session, "none"), At: at, Since: r.start}
-	if r.start.IsZero() || r.start.Earliest > at.Earliest {
-		base.Since = at
+	if r.start.Earliest > at.Earliest {
+		base.Since = line.Moment{} // nobody knows
 	}
 	row := *r
 	if _, _, err := ports(row.lo, row.hi); err != nil {
-		row.lo, row.hi = "", ""
+		if row.hi = "65535"; row.lo == "" {
+			row.lo = "0"
+		}
+		if _, _, err := ports(row.lo, row.hi); err != nil {
+			row.lo = "0"
+		}
 	}
 	var all []line.Record
 	for _, text := range r.ranges {
@@ -243,6 +250,9 @@ func (t *Table) doubts(r *row) []line.Record {
 		}
 		if err != nil { // of which addresses nobody knows
 			missing := line.Record{Action: line.Missing, NAS: base.NAS, Since: base.Since, At: at}
+			if base.Since.IsZero() {
+				missing.Since = at
+			}
 			if missing.Validate() == nil {
 				all = append(all, missing)
 			}
