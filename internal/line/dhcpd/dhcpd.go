@@ -127,13 +127,14 @@ func (p *parser) line(raw string) (rec line.Record, ok bool, err error) {
 			p.wrong = nil
 		}
 		if damaged || !b.isLease() {
-			return rec, false, nil
+			break
+		}
+		rec, ok, wrong := p.files.lease(&b, p.open)
+		if wrong != nil {
+			return refuse(wrong)
 		}
 		p.row++
-		if rec, ok, err = p.files.lease(&b, p.open); err != nil {
-			err = &report.RowError{Row: p.row, Reason: err.Error()}
-		}
-		return rec, ok, err
+		return rec, ok, nil
 	case len(p.open) > 0:
 		b := &p.open[len(p.open)-1]
 		if p.wrong == nil && !b.line(text) {

@@ -200,8 +200,8 @@ func begun(re *syntax.Regexp) string {
 	switch re.Op {
 	case syntax.OpLiteral:
 		s := ""
-		for i := len(re.Rune) - 1; i >= 0; i-- {
-			c := regexp.QuoteMeta(string(re.Rune[i]))
+		for _, r := range slices.Backward(re.Rune) {
+			c := regexp.QuoteMeta(string(r))
 			if s = "(?:" + c + s + ")?"; re.Flags&syntax.FoldCase != 0 {
 				s = "(?i:" + s + ")"
 			}
@@ -209,11 +209,11 @@ func begun(re *syntax.Regexp) string {
 		return s
 	case syntax.OpConcat:
 		s := ""
-		for i := len(re.Sub) - 1; i >= 0; i-- {
-			if part := begun(re.Sub[i]); i == len(re.Sub)-1 {
+		for i, sub := range slices.Backward(re.Sub) {
+			if part := begun(sub); i == len(re.Sub)-1 {
 				s = part
 			} else {
-				s = "(?:" + part + "|" + re.Sub[i].String() + s + ")"
+				s = "(?:" + part + "|" + sub.String() + s + ")"
 			}
 		}
 		return s

@@ -169,7 +169,8 @@ func (f *files) find() (all []found, err error) {
 			for _, e := range entries {
 				if info, err := e.Info(); err == nil && info.Mode().IsRegular() && inode(info) == p.Inode && p.Inode != 0 {
 					x := found{path: filepath.Join(filepath.Dir(p.Path), e.Name()), info: info}
-					if f.look(&x); x.was.Path != "" {
+					f.look(&x)
+					if x.was.Path != "" {
 						all = append(all, x)
 					}
 				}
@@ -177,23 +178,23 @@ func (f *files) find() (all []found, err error) {
 		}
 	}
 	for i := range all {
-		errs = append(errs, f.look(&all[i]))
+		f.look(&all[i])
 	}
 	return all, errors.Join(errs...)
 }
 
-// look says how far a file was read before: by its inode, or as a copy of what was read that stands in its place.
-func (f *files) look(x *found) error {
+// look says how far a file was read before: by its inode, or as a copy of what was read that stands in its place. What is
+// wrong with one that cannot be opened is said when it is read.
+func (f *files) look(x *found) {
 	in, err := os.Open(x.path)
 	if err != nil {
-		return nil //nolint:nilerr // it is said when it is read
+		return
 	}
 	defer in.Close()
 	head := make([]byte, headBytes)
 	n, _ := in.ReadAt(head, 0)
 	x.is = place{Inode: inode(x.info), Size: x.info.Size(), MTime: x.info.ModTime().UnixNano(), Head: headOf(&f.keys[0], head[:n]), HeadOf: n}
 	x.was = f.was(&x.is, head[:n], in)
-	return nil
 }
 
 // gone are the places of files that are nowhere any more, or have been written anew. One that nothing has followed for a
