@@ -78,8 +78,8 @@ type parser struct {
 	files *Files
 	open  []block // the blocks that are open, the innermost last
 	row   int64
-	wrong error // what is damaged, until the block at the top ends: it is said once
-	ended bool  // nothing can be read behind
+	wrong bool // what is open is damaged, until the block at the top ends: it is said once
+	ended bool // nothing can be read behind
 }
 
 var (
@@ -107,13 +107,13 @@ func (p *parser) line(raw string) (rec line.Record, ok bool, err error) {
 		}
 		cut := false
 		if top || begins(head) { // dhcpd sets what is within a block in
-			cut = len(p.open) > 0 && p.wrong == nil
-			p.open, p.wrong = p.open[:0], nil
+			cut = len(p.open) > 0 && !p.wrong
+			p.open, p.wrong = p.open[:0], false
 		}
 		known := begins(head) || len(p.open) > 0 && within(head)
 		p.open = append(p.open, block{head: head})
-		if !known && p.wrong == nil {
-			p.wrong = errTogether
+		if !known && !p.wrong {
+			p.wrong = true
 			return refuse(errTogether)
 		}
 		if cut {
@@ -122,9 +122,9 @@ func (p *parser) line(raw string) (rec line.Record, ok bool, err error) {
 	case text == "}" && len(p.open) > 0:
 		b := p.open[len(p.open)-1]
 		p.open = p.open[:len(p.open)-1]
-		damaged := p.wrong != nil
+		damaged := p.wrong
 		if len(p.open) == 0 {
-			p.wrong = nil
+			p.wrong = false
 		}
 		if damaged || !b.isLease() {
 			break
@@ -137,13 +137,13 @@ func (p *parser) line(raw string) (rec line.Record, ok bool, err error) {
 		return rec, ok, nil
 	case len(p.open) > 0:
 		b := &p.open[len(p.open)-1]
-		if p.wrong == nil && !b.line(text) {
-			p.wrong = errTogether
+		if !p.wrong && !b.line(text) {
+			p.wrong = true
 			return refuse(errTogether)
 		}
 	case !top || !statement(text): // of a block whose beginning is lost
-		if p.wrong == nil {
-			p.wrong = errTogether
+		if !p.wrong {
+			p.wrong = true
 			return refuse(errTogether)
 		}
 	}
