@@ -232,6 +232,7 @@ func TestWaitingAPI(t *testing.T) {
 	linesByPerson(t, p)
 	p.done = append(p.done, receivedByPerson(t)...)
 	settingsByPerson(t, p)
+	p.done = append(p.done, incidentsByPerson(t)...)
 	p.covered()
 
 	said := log.String()
