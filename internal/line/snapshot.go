@@ -7,6 +7,15 @@ type Snapshot struct {
 	Mark    int64
 	Devices []DeviceState
 	Entries []EntryState // those that have ended in the order in which they did
+	Gaps    []GapState
+	Late    *Snapshot // of the late tracker; nil: there is none
+}
+
+// GapState is when records were missing, of a Snapshot.
+type GapState struct {
+	NAS   string
+	About netip.Prefix
+	Span  Span
 }
 
 // DeviceState is a device of a Snapshot.
@@ -36,6 +45,17 @@ type EntryState struct {
 // Snapshot returns what the tracker knows. Load makes a tracker of it that goes on as this one would.
 func (t *Tracker) Snapshot() Snapshot {
 	s := Snapshot{Mark: t.mark}
+	if t.late != nil {
+		late := t.late.Snapshot()
+		s.Late = &late
+	}
+	if t.first == nil {
+		for of, all := range t.gaps.of {
+			for _, gap := range all {
+				s.Gaps = append(s.Gaps, GapState{of.nas, of.about, gap})
+			}
+		}
+	}
 	state := func(e *entry) {
 		rng := e.held.rng
 		s.Entries = append(s.Entries, EntryState{
@@ -60,6 +80,13 @@ func (t *Tracker) Snapshot() Snapshot {
 // Load puts what a snapshot knows into a new tracker.
 func (t *Tracker) Load(s *Snapshot) {
 	t.mark = s.Mark
+	for _, g := range s.Gaps {
+		t.gaps.add(gapOf{g.NAS, g.About}, g.Span)
+	}
+	if s.Late != nil {
+		t.late = t.newLate()
+		t.late.Load(s.Late)
+	}
 	for _, d := range s.Devices {
 		t.device(d.Name).mark = d.Mark
 	}

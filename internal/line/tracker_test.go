@@ -44,7 +44,7 @@ func TestAnything(t *testing.T) {
 		var done []line.Session
 		emit := func(s line.Session) { done = append(done, s) }
 		rules := line.Rules{Interim: seed%3 == 0, Standing: seed%3 == 1}
-		tr := line.NewTracker(rules, emit)
+		tr := line.NewTracker(rules, nil, emit)
 		for range 200 {
 			rec := anything(r)
 			if rec.Validate() != nil {
@@ -53,7 +53,7 @@ func TestAnything(t *testing.T) {
 			tr.Take(&rec, line.Holder{Line: line.ID(1 + r.IntN(3))})
 			if r.IntN(40) == 0 {
 				kept := tr.Snapshot()
-				again := line.NewTracker(rules, emit)
+				again := line.NewTracker(rules, nil, emit)
 				again.Load(&kept)
 				if diff := gocmp.Diff(inOrder(said(tr, nil)), inOrder(said(again, nil))); diff != "" {
 					t.Fatalf("seed %d:\n%s", seed, diff)
@@ -173,7 +173,7 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var done []line.Session
-			tr := line.NewTracker(line.Rules{}, func(s line.Session) { done = append(done, s) })
+			tr := line.NewTracker(line.Rules{}, nil, func(s line.Session) { done = append(done, s) })
 			lines := map[string]line.ID{"a": 1, "b": 2, "c": 3}
 			for _, r := range append(c.records, clock) {
 				if err := r.Validate(); err != nil {
@@ -229,7 +229,7 @@ func TestLeaseAnew(t *testing.T) {
 	}
 	for _, times := range [][]int64{{1000, 1400, 1800}, {1000, 1400, 1800, 1000, 1400, 1800}, {1400, 1000, 1800}, {1800, 1000, 1400}} {
 		var done []line.Session
-		tr := line.NewTracker(line.Rules{}, func(s line.Session) { done = append(done, s) })
+		tr := line.NewTracker(line.Rules{}, nil, func(s line.Session) { done = append(done, s) })
 		for _, at := range times { // 1000 and 1800 are one line's, 1400 another's
 			r, id := lease(at), line.ID(1)
 			if at == 1400 {
