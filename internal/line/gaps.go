@@ -77,10 +77,7 @@ func (g *gaps) forget(before int64) {
 func (t *Tracker) Gap(nas string, about netip.Prefix, gap Span) {
 	of := gapOf{nas, about}
 	again := t.gaps.add(of, gap)
-	for _, tr := range [...]*Tracker{t, t.late} {
-		if tr == nil {
-			continue
-		}
+	for _, tr := range append([]*Tracker{t}, t.late...) {
 		meant := func(e *entry) bool {
 			return of.means(e) && (!again || e.began && e.from == Span{gap.To - 1, gap.To})
 		}

@@ -5,7 +5,7 @@ import "slices"
 // A record is late where its device has told of later times than records are expected to go back: a file is read a second
 // time, or an older one after a newer. What ended in that time has left memory, and what came of the session that such a
 // record tells of may be known, or be in files that are not read yet. So it is never taken to go on to the present. Late
-// records have a tracker of their own, for as long as they go forward in time. There a session is certain from its first
+// records have trackers of their own, in each of which they go forward in time. There a session is certain from its first
 // word to its last, or as long as its lease where nothing else was said until then, and of that what is known otherwise is
 // taken away.
 
@@ -47,14 +47,39 @@ func (t *Tracker) takeLate(r *Record, holder Holder, d *device) {
 		t.resetLate(d, r.At)
 	case Swept, Missing: // they are not late
 	}
-	if t.late != nil && r.At.Latest < t.late.device(d.nas).mark-reorder { // it goes back once more
-		t.late.finish()
-		t.late = nil
+	t.run(r, d).Take(r, holder)
+}
+
+// mostLate is how many late trackers there are at the most: while older files are read, some may be read again.
+const mostLate = 4
+
+// run is the late tracker that a record goes on with: the one that has come furthest, but not further than the record. It
+// becomes the last of them; the first of them ends where there are too many.
+func (t *Tracker) run(r *Record, d *device) *Tracker {
+	best, far := -1, int64(0)
+	for i, l := range t.late {
+		mark := int64(Ever)
+		if of := l.devices[d.nas]; of != nil {
+			mark = of.mark
+		}
+		if r.At.Latest >= mark-reorder && (best < 0 || mark >= far) {
+			best, far = i, mark
+		}
 	}
-	if t.late == nil {
-		t.late = t.newLate()
+	var l *Tracker
+	switch {
+	case best >= 0:
+		l = t.late[best]
+		t.late = slices.Delete(t.late, best, best+1)
+	case len(t.late) == mostLate:
+		t.late[0].finish()
+		t.late = slices.Delete(t.late, 0, 1)
+		l = t.newLate()
+	default:
+		l = t.newLate()
 	}
-	t.late.Take(r, holder)
+	t.late = append(t.late, l)
+	return l
 }
 
 func (t *Tracker) newLate() *Tracker {

@@ -8,7 +8,7 @@ type Snapshot struct {
 	Devices []DeviceState
 	Entries []EntryState // those that have ended in the order in which they did
 	Gaps    []GapState
-	Late    *Snapshot // of the late tracker; nil: there is none
+	Late    []Snapshot // of the late trackers
 }
 
 // GapState is when records were missing, of a Snapshot.
@@ -45,9 +45,8 @@ type EntryState struct {
 // Snapshot returns what the tracker knows. Load makes a tracker of it that goes on as this one would.
 func (t *Tracker) Snapshot() Snapshot {
 	s := Snapshot{Mark: t.mark}
-	if t.late != nil {
-		late := t.late.Snapshot()
-		s.Late = &late
+	for _, l := range t.late {
+		s.Late = append(s.Late, l.Snapshot())
 	}
 	if t.first == nil {
 		for of, all := range t.gaps.of {
@@ -83,9 +82,10 @@ func (t *Tracker) Load(s *Snapshot) {
 	for _, g := range s.Gaps {
 		t.gaps.add(gapOf{g.NAS, g.About}, g.Span)
 	}
-	if s.Late != nil {
-		t.late = t.newLate()
-		t.late.Load(s.Late)
+	for i := range s.Late {
+		l := t.newLate()
+		l.Load(&s.Late[i])
+		t.late = append(t.late, l)
 	}
 	for _, d := range s.Devices {
 		t.device(d.Name).mark = d.Mark

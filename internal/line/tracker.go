@@ -31,7 +31,7 @@ type Tracker struct {
 	rules Rules
 	past  Past
 	emit  func(Session) // each session once, when nothing more is expected of it
-	late  *Tracker      // of records about a time that its device has left behind; nil: there were none lately
+	late  []*Tracker    // of records about a time that their devices have left behind, the last used last
 	first *Tracker      // of a late tracker: the one that it belongs to
 	gaps  *gaps         // the late tracker has the same
 
@@ -291,8 +291,8 @@ func (t *Tracker) other(e *entry, r *Record) bool {
 	return e.name.session != "" && !t.rules.Standing && e.began && !r.Since.IsZero() && r.Since.Earliest-e.from.To > lasted
 }
 
-// stopAll ends all that a session holds. Of its addresses only those are certain until then that its last record named: it
-// may have given up the others before. What somebody else holds under the same name is another session.
+// stopAll ends all that a session holds. Of its addresses only those are certain until then that its last record named, if
+// none behind that may be missing: it may have given up the others before. What somebody else holds under the same name is another session.
 func (t *Tracker) stopAll(r *Record, holder Holder, d *device) {
 	var all []*entry
 	last := int64(Ever)
@@ -304,7 +304,7 @@ func (t *Tracker) stopAll(r *Record, holder Holder, d *device) {
 	}
 	for _, e := range slices.Backward(all) {
 		switch {
-		case e.seen == last:
+		case e.seen == last && e.doubt == Never:
 			one := *r
 			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
@@ -363,7 +363,7 @@ func (t *Tracker) contradict(e *entry, at Moment) {
 	if now == nil || now == e || now.holder == e.holder || now.from.From > at.Latest {
 		return
 	}
-	if !now.over && now.seen < at.Earliest && e.from.To > now.from.To && (now.name.session == "" || !t.rules.Interim) {
+	if !now.over && (now.seen < at.Earliest || now.seen <= at.Latest && at.Earliest < at.Latest) && e.from.To > now.from.To && (now.name.session == "" || !t.rules.Interim) {
 		if !e.began { // all that was heard of it came later: it took over
 			e.from.From = max(at.Earliest-unknownStart, min(e.from.From, now.seen))
 		}
@@ -638,8 +638,8 @@ func drop[T any](all []*T, e *T) []*T {
 // Each yields the sessions that may have held a port of an address at some time within q. Port 0 is any port, protocol
 // "" any protocol. A session may be yielded twice.
 func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(Session)) {
-	if t.late != nil {
-		t.late.Each(a, port, proto, q, yield)
+	for _, l := range t.late {
+		l.Each(a, port, proto, q, yield)
 	}
 	for bits := a.Addr.BitLen(); bits >= 0; bits-- {
 		if t.lengths[bits] == 0 {
@@ -767,8 +767,8 @@ func (t *Tracker) Flush() {
 // Forget emits what ended before a moment, of late records too, and forgets what it knows of that time.
 func (t *Tracker) Forget(before int64) {
 	t.Settle(before)
-	if t.late != nil {
-		t.late.Settle(before)
+	for _, l := range t.late {
+		l.Settle(before)
 	}
 	t.gaps.forget(before)
 }
