@@ -103,11 +103,14 @@ func (t *Tracker) arrives(e *entry, at int64) {
 	}
 }
 
+// twice is within how many seconds two moments may lie that a source says in one way: of the hour that local time has twice.
+const twice = 3600 + 1
+
 // missed notes that records of the session may be missing. Where it has a name and was heard of behind the gap, it was
 // the same all the time. Where it has none, it is certain up to the gap and from its last word on.
 func (t *Tracker) missed(e *entry, gap Span) {
 	switch {
-	case e.from.From >= gap.To || e.over && e.to.To <= gap.From:
+	case e.from.From >= gap.To || e.from.To-twice >= gap.To || e.over && e.to.To <= gap.From:
 	case e.name.session != "":
 		if e.seen < gap.To && !e.stopped {
 			e.doubt = min(e.doubt, max(gap.From, e.seen))

@@ -292,7 +292,7 @@ func (s *Session) words() Span {
 func (s *Session) against(holder Holder, all Span) bool {
 	inside := func(at int64) bool { return all.From < at && at < all.To }
 	if s.Holder == holder {
-		return inside(s.Possible.From) || inside(s.Possible.To)
+		return inside(s.Possible.From) || inside(s.Possible.To) && s.Possible.To-s.Certain.To <= twice // else its end is not known
 	}
 	w := s.words()
 	return w.From < all.To && w.To > all.From

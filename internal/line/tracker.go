@@ -304,7 +304,7 @@ func (t *Tracker) stopAll(r *Record, holder Holder, d *device) {
 	}
 	for _, e := range slices.Backward(all) {
 		switch {
-		case e.seen == last && e.doubt == Never:
+		case e.seen == last && e.doubt >= r.At.Earliest:
 			one := *r
 			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
