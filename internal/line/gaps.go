@@ -112,7 +112,7 @@ func (t *Tracker) missed(e *entry, gap Span) {
 	switch {
 	case e.from.From >= gap.To || e.from.To-twice >= gap.To || e.over && e.to.To <= gap.From:
 	case e.name.session != "":
-		if e.seen < gap.To && !e.stopped {
+		if e.seen < gap.To && (!e.stopped || e.bare) {
 			e.doubt = min(e.doubt, max(gap.From, e.seen))
 		}
 	case e.seen >= gap.To && !e.over:

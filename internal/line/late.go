@@ -88,6 +88,35 @@ func (t *Tracker) newLate() *Tracker {
 	return l
 }
 
+// adopt takes a session over from a late tracker that is heard of again by its name, as where its device, or who writes the
+// log, was slow to tell of its beginning. Nil: there is none, or something else is known of the time between.
+func (t *Tracker) adopt(r *Record, holder Holder, d *device) *entry {
+	if r.Session == "" {
+		return nil
+	}
+	for _, l := range slices.Backward(t.late) {
+		of := l.devices[d.nas]
+		if of == nil {
+			continue
+		}
+		was, _ := l.find(r, holder, of)
+		if was == nil || was.over || was.from.To > r.At.Earliest || l.other(was, r) {
+			continue
+		}
+		x := l.session(was)
+		x.Certain = Span{was.from.To, r.At.Earliest}
+		if t.compare(nil, &x, true, true).against {
+			continue
+		}
+		of.close(was)
+		l.unlink(was)
+		e := t.add(r, was.holder, d, nil)
+		e.from, e.began, e.seen, e.doubt, e.until = was.from, was.began, was.seen, was.doubt, was.until
+		return e
+	}
+	return nil
+}
+
 // finish emits all of a late tracker, what is open too. What is known is looked up before any of it is.
 func (t *Tracker) finish() {
 	var all []Session

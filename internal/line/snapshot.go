@@ -35,7 +35,7 @@ type EntryState struct {
 	InsideRealm  string
 
 	From                                Span
-	Began, Over, Stopped, Gone, Current bool // Current: the last that was heard of to hold its range
+	Began, Over, Stopped, Bare, Gone, Current bool // Current: the last that was heard of to hold its range
 	Seen, Doubt                         int64
 	Until                               Moment
 	To                                  Span
@@ -60,7 +60,7 @@ func (t *Tracker) Snapshot() Snapshot {
 		s.Entries = append(s.Entries, EntryState{
 			NAS: e.name.device.nas, Session: e.name.session, Prefix: rng.Prefix, Realm: rng.Realm, Proto: rng.Proto, Lo: rng.Lo, Hi: rng.Hi,
 			Line: e.holder.Line, Inside: e.holder.Inside.Addr, InsideRealm: e.holder.Inside.Realm,
-			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Gone: e.gone, Current: e.held.now == e,
+			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Bare: e.bare, Gone: e.gone, Current: e.held.now == e,
 			Seen: e.seen, Doubt: e.doubt, Until: e.until, To: e.to, EndedAt: e.endedAt,
 		})
 	}
@@ -96,7 +96,7 @@ func (t *Tracker) Load(s *Snapshot) {
 		rng := Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}
 		e := &entry{
 			name: name{d, x.Session}, held: t.hand(rng),
-			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped, gone: x.Gone,
+			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped, bare: x.Bare, gone: x.Gone,
 			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
 		}
 		t.enter(e)

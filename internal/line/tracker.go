@@ -81,6 +81,7 @@ type entry struct {
 	until   Moment
 	over    bool
 	stopped bool // over, and the source said when; else it was found out by what came later
+	bare    bool // stopped by a record that names no address
 	gone    bool // over, as its device said that all its sessions are: what is heard of it later contradicts that
 	to      Span // it ended within these seconds, where over
 	endedAt int64
@@ -236,6 +237,11 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 		}
 		e = nil
 	}
+	if e == nil {
+		if e = t.adopt(r, holder, d); e != nil {
+			t.begun(e, r)
+		}
+	}
 	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {
 		e = t.add(r, holder, d, h)
 		t.bound(e, r)
@@ -302,12 +308,21 @@ func (t *Tracker) stopAll(r *Record, holder Holder, d *device) {
 			last = max(last, e.seen)
 		}
 	}
+	if len(all) == 0 {
+		for _, l := range slices.Backward(t.late) {
+			if of := l.devices[d.nas]; of != nil && l.named[name{of, r.Session}] != nil {
+				l.stopAll(r, holder, of)
+				return
+			}
+		}
+	}
 	for _, e := range slices.Backward(all) {
 		switch {
 		case e.seen == last && e.doubt >= r.At.Earliest:
 			one := *r
 			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
+			e.seen, e.bare = last, true
 		case !e.over:
 			t.end(e, Moment{min(e.seen, e.doubt), r.At.Latest}, false)
 		}
@@ -320,6 +335,9 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 		return
 	}
 	e, h := t.find(r, holder, d)
+	if e == nil {
+		e = t.adopt(r, holder, d)
+	}
 	if e == nil {
 		e = t.add(r, holder, d, h)
 		t.bound(e, r)
@@ -563,6 +581,11 @@ func (t *Tracker) leave(e *entry) {
 	} else {
 		t.first.among(e, t.session(e), t.emit)
 	}
+	t.unlink(e)
+}
+
+// unlink makes an entry that is not open be found no more.
+func (t *Tracker) unlink(e *entry) {
 	if e.name.session != "" {
 		t.unname(e)
 	}

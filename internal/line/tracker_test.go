@@ -193,6 +193,7 @@ func TestAnswers(t *testing.T) {
 		{"a line that moved", []line.Record{
 			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:30:00"), on(rec(line.Alive, "1", "a", "10:00:00"), 9), alone(rec(line.Stop, "1", "a", "12:00:00")),
 		}, "11:00:00", 0, "none"},
+		{"a stop without an address, and then a gap", []line.Record{rec(line.Start, "1", "a", "09:00:00"), alone(rec(line.Stop, "1", "a", "12:00:00")), gap}, "10:30:00", 0, "none"},
 		{"before it moved", []line.Record{
 			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:30:00"), on(rec(line.Alive, "1", "a", "10:00:00"), 9), alone(rec(line.Stop, "1", "a", "12:00:00")),
 		}, "09:15:00", 0, "unique a"},
@@ -218,6 +219,9 @@ func TestAnswers(t *testing.T) {
 		{"and the newer one", []line.Record{
 			rec(line.Start, "", "b", "15:00:00"), rec(line.Stop, "", "b", "16:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Start, "", "a", "09:00:00"),
 		}, "15:30:00", 0, "unique b"},
+		{"a session of which the device is slow to tell", []line.Record{
+			on(rec(line.Start, "9", "c", "18:00:00"), 9), rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "18:30:00"),
+		}, "12:00:00", 0, "unique a"},
 		{"a part that comes again without its middle", []line.Record{
 			rec(line.Start, "", "a", "09:00:00"), rec(line.Stop, "", "a", "10:00:00"), rec(line.Start, "", "a", "12:00:00"), rec(line.Stop, "", "a", "13:00:00"),
 			on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Start, "", "a", "09:00:00"), rec(line.Stop, "", "a", "13:00:00"),
