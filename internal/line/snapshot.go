@@ -34,12 +34,12 @@ type EntryState struct {
 	Inside       netip.Addr
 	InsideRealm  string
 
-	From                                Span
+	From                                      Span
 	Began, Over, Stopped, Bare, Gone, Current bool // Current: the last that was heard of to hold its range
-	Seen, Doubt                         int64
-	Until                               Moment
-	To                                  Span
-	EndedAt                             int64
+	Seen, Doubt                               int64
+	Until                                     Moment
+	To                                        Span
+	EndedAt                                   int64
 }
 
 // Snapshot returns what the tracker knows. Load makes a tracker of it that goes on as this one would.

@@ -198,22 +198,37 @@ func (e *entry) isStart(at Moment) bool {
 // begun makes a session that was heard of for the first time the holder of its range.
 func (t *Tracker) begun(e *entry, r *Record) {
 	t.arrives(e, r.At.Earliest)
+	var all *entry
 	if r.Session != "" {
-		t.moved(e, r.At)
+		all = t.moved(e, r.At)
 	}
 	if !t.overtaken(e, r.At) {
 		t.hold(e, r.At)
 	}
+	if all != nil && !e.over { // what ended it came first
+		at := Moment{all.to.From, all.to.To - 1}
+		t.end(e, at, true)
+		e.bare = true
+		t.contradict(e, at)
+	}
 }
 
 // moved notes that a session was heard of with another address than before. A record of a session names all that it
-// holds: what this one does not name, as far as it has come by now, it need not hold any more.
-func (t *Tracker) moved(e *entry, at Moment) {
+// holds: what this one does not name, as far as it has come by now, it need not hold any more. Where a stop that names no
+// address came before it, but is of a later time, it returns what that one ended.
+func (t *Tracker) moved(e *entry, at Moment) (ended *entry) {
 	for o := t.named[e.name]; o != nil; o = o.same {
-		if o != e && o.holder == e.holder && !o.stopped && o.held != e.held && o.seen < at.Earliest {
+		if o == e || o.holder != e.holder || o.held == e.held || o.from.From > at.Latest || o.stopped && (!o.bare || o.to.To <= at.Earliest) {
+			continue
+		}
+		if o.seen < at.Earliest {
 			o.doubt = min(o.doubt, o.seen)
 		}
+		if o.bare {
+			ended = o
+		}
 	}
+	return ended
 }
 
 func (t *Tracker) alive(r *Record, holder Holder, d *device) {

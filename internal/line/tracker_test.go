@@ -194,6 +194,9 @@ func TestAnswers(t *testing.T) {
 			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:30:00"), on(rec(line.Alive, "1", "a", "10:00:00"), 9), alone(rec(line.Stop, "1", "a", "12:00:00")),
 		}, "11:00:00", 0, "none"},
 		{"a stop without an address, and then a gap", []line.Record{rec(line.Start, "1", "a", "09:00:00"), alone(rec(line.Stop, "1", "a", "12:00:00")), gap}, "10:30:00", 0, "none"},
+		{"a line that moved, which is told after its stop", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "11:50:00"), alone(rec(line.Stop, "1", "a", "12:00:00")), on(rec(line.Alive, "1", "a", "11:55:00"), 9),
+		}, "11:57:00", 0, "none"},
 		{"before it moved", []line.Record{
 			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:30:00"), on(rec(line.Alive, "1", "a", "10:00:00"), 9), alone(rec(line.Stop, "1", "a", "12:00:00")),
 		}, "09:15:00", 0, "unique a"},
