@@ -71,6 +71,9 @@ type Rooms struct {
 	Blocks   Blocks
 	Networks Networks
 	Lines    Lines
+	Evidence Evidence
+	Partners Partners
+	Setup    Setup
 
 	Incidents    Incidents
 	IncidentActs IncidentActs
@@ -129,6 +132,9 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.huma.UseMiddleware(a.admit)
 	a.register()
 	a.registerLines()
+	a.registerLog()
+	a.registerPartners()
+	a.registerSettings()
 	a.registerIncidents()
 	a.registerActs()
 	a.registerFigures()

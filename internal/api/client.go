@@ -71,6 +71,7 @@ type Declined struct {
 type Fault struct {
 	Location string `json:"location"` // body.reason, query.after
 	Message  string `json:"message"`
+	Value    any    `json:"value,omitempty"` // what it is about; of a question that waits, its id
 }
 
 // Wrong reports whether the request can be mended and made again.
