@@ -76,6 +76,10 @@ type Rooms struct {
 	IncidentActs IncidentActs
 	Counts       Counts
 	Changed      Changed
+
+	People   People
+	Accounts Accounts
+	Origin   string // how people's browsers reach the node: links begin with it
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -130,6 +134,8 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.registerActs()
 	a.registerFigures()
 	a.registerChanges()
+	a.registerPeople()
+	a.registerAccount()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)
@@ -175,8 +181,10 @@ func (a *API) problem(ctx context.Context, err error) error {
 	case errors.Is(err, inquiry.ErrSelf):
 		return huma.Error403Forbidden(inquiry.ErrSelf.Error())
 	}
-	if fault := actFault(err); fault != nil {
-		return fault
+	for _, find := range []func(error) error{actFault, accessFault} {
+		if fault := find(err); fault != nil {
+			return fault
+		}
 	}
 	if over, ok := errors.AsType[*inquiry.BudgetError](err); ok {
 		return huma.Error429TooManyRequests(over.Error(), &huma.ErrorDetail{Location: "question", Message: "waits for a second person", Value: over.ID.String()})

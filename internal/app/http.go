@@ -84,14 +84,14 @@ func (a *App) openAPI() error {
 	if err != nil {
 		return err
 	}
-	a.api, err = api.New("1", a.rooms(), tokens, a.log, a.now)
+	a.api, err = api.New("1", a.rooms(), api.Doors{tokens, programs{a.door}}, a.log, a.now)
 	return err
 }
 
 // rooms is what the API works with.
 func (a *App) rooms() api.Rooms {
 	w := a.Waiting()
-	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Incidents: a.store, IncidentActs: a.store, Counts: counts{a.store, a.stream}, Changed: a.store}
+	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Incidents: a.store, IncidentActs: a.store, Counts: counts{a.store, a.stream}, Changed: a.store, People: a.door, Accounts: a.door, Origin: a.cfg.Access.Origin}
 }
 
 // healthz says that the process lives. A supervisor restarts a node that does not answer.
