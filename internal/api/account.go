@@ -25,17 +25,19 @@ type Accounts interface {
 
 // Account is one's own account.
 type Account struct {
-	Login    string           `access:"profile" json:"login,omitempty"`
-	Name     string           `access:"profile" json:"name,omitempty"`
-	Party    string           `access:"profile" json:"party,omitempty"`
-	Roles    []access.Role    `access:"profile" json:"roles,omitempty"`
-	Zone     string           `access:"profile" json:"zone,omitempty" doc:"IANA name of the zone in which times are shown; missing: UTC"`
-	Passkeys []AccountPasskey `json:"passkeys,omitempty"`
-	Password time.Time        `access:"credentials" json:"password,omitzero" doc:"when it was set; missing: there is none"`
-	Issuer   string           `access:"credentials" json:"issuer,omitempty" doc:"who vouches for the person by OpenID Connect"`
-	Codes    int              `access:"credentials" json:"codes,omitempty" doc:"recovery codes that are left"`
-	Sessions []AccountSession `json:"sessions,omitempty" doc:"the one that was used last first"`
-	Tokens   []AccountToken   `json:"tokens,omitempty"`
+	Login string `access:"profile" json:"login,omitempty"`
+	Name  string `access:"profile" json:"name,omitempty"`
+	Party string `access:"profile" json:"party,omitempty"`
+
+	Organisation string           `access:"profile" json:"organisation,omitempty" doc:"what the party is called"`
+	Roles        []access.Role    `access:"profile" json:"roles,omitempty"`
+	Zone         string           `access:"profile" json:"zone,omitempty" doc:"IANA name of the zone in which times are shown; missing: UTC"`
+	Passkeys     []AccountPasskey `json:"passkeys,omitempty"`
+	Password     time.Time        `access:"credentials" json:"password,omitzero" doc:"when it was set; missing: there is none"`
+	Issuer       string           `access:"credentials" json:"issuer,omitempty" doc:"who vouches for the person by OpenID Connect"`
+	Codes        int              `access:"credentials" json:"codes,omitempty" doc:"recovery codes that are left"`
+	Sessions     []AccountSession `json:"sessions,omitempty" doc:"the one that was used last first"`
+	Tokens       []AccountToken   `json:"tokens,omitempty"`
 }
 
 // Record is access.Shown's.
@@ -126,6 +128,10 @@ func (a *API) showAccount(ctx context.Context, _ *struct{}) (*accountOutput, err
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
+	parties, err := a.rooms.People.Parties(ctx)
+	if err != nil {
+		return nil, a.problem(ctx, err)
+	}
 	ways, err := a.rooms.Accounts.Ways(ctx, c.Person)
 	if err != nil {
 		return nil, a.problem(ctx, err)
@@ -142,6 +148,11 @@ func (a *API) showAccount(ctx context.Context, _ *struct{}) (*accountOutput, err
 		Login: p.Login, Name: p.Name, Party: p.Party, Roles: p.Roles, Zone: p.Zone, Password: ways.Password, Issuer: ways.Issuer, Codes: ways.Codes,
 	}}
 	b := &out.Body
+	for _, one := range parties {
+		if one.ID == p.Party {
+			b.Organisation = one.Name
+		}
+	}
 	for i := range ways.Passkeys {
 		k := &ways.Passkeys[i]
 		b.Passkeys = append(b.Passkeys, AccountPasskey{keyText(k.ID), k.Name, k.Created, k.Used, k.Suspect})

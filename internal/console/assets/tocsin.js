@@ -206,7 +206,7 @@ function begin() {
 	if (window.PublicKeyCredential) for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
 	for (const field of document.querySelectorAll("input[data-zone]")) {
 		const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
-		if (!here || field.value === here || field.dataset.zone) continue;
+		if (!here || here === (field.value || "UTC") || field.dataset.zone) continue;
 		field.dataset.zone = here;
 		const use = document.createElement("button");
 		use.type = "button";
