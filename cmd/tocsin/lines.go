@@ -46,8 +46,15 @@ func newLinesImport() *cobra.Command {
 		Short: "Tell a source what older files say",
 		Long: `Import reads files for a source of the config, as that source reads its own: older logs, most often, which are not where
 the config looks. Give them in the order of their time. Files that end in .gz are unpacked; "-" is standard input. What
-was told before changes nothing. While a node runs on the data directory, put files where the source looks for them.`,
-		Example: "  tocsin lines import cgn /var/log/cgn.log.2.gz /var/log/cgn.log.1\n  tocsin lines import fixed customers.csv",
+was told before changes nothing. While a node runs on the data directory, put files where the source looks for them.
+
+Times of RFC 3164 have no year: they are of the year before the file was written last. A copy that has lost that time
+(cp without -p) is taken for one of this year, and whoever held an address then is named for the wrong year: see to it with
+ls -l, or touch -d, first.
+
+A table says who has which address now. So of a table only the file that the config names is read; an older one would undo
+what has changed since.`,
+		Example: "  tocsin lines import cgn /var/log/cgn.log.2.gz /var/log/cgn.log.1\n  tocsin lines import bras /var/log/radacct/detail-20260301",
 		Args:    atLeastOne("a source and its files"),
 	}
 	data := dataFlag(cmd)
@@ -140,16 +147,16 @@ func importLineFile(cmd *cobra.Command, a *app.App, source, path string, bar *pr
 	return a.Lines().Import(cmd.Context(), source, in, info.ModTime())
 }
 
-// metered says how far a reader has come.
+// metered says how far a file was read.
 type metered struct {
-	io.Reader
+	*os.File
 	at   func(int64)
 	read int64
 }
 
 // Read is io.Reader's.
 func (m *metered) Read(p []byte) (int, error) {
-	n, err := m.Reader.Read(p)
+	n, err := m.File.Read(p)
 	m.read += int64(n)
 	m.at(m.read)
 	return n, err

@@ -48,7 +48,7 @@ the evidence log before it is answered.`,
 	data := dataFlag(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	cmd.Flags().Uint16Var(&q.Port, "port", 0, "source port, for an address that many lines share")
-	cmd.Flags().StringVar(&q.Proto, "proto", "", "tcp or udp, where it is known")
+	cmd.Flags().StringVar(&q.Proto, "proto", "", "tcp or udp, or its number, where it is known")
 	cmd.Flags().StringVar(&q.At, "at", "", "when, with its zone: 2026-03-01T02:10:00Z")
 	cmd.Flags().StringVar(&q.Zone, "zone", "", "`zone` of a time without one: Europe/London")
 	cmd.Flags().StringVar(&q.Uncertainty, "uncertainty", "", "`duration` by which the time may be off, either way (default lines.uncertainty)")

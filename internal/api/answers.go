@@ -27,8 +27,8 @@ var answerKinds = []answerKind{
 	{"not-ours", "say that it is not our network, and whose it is"},
 }
 
-// answer is what a person may send. Tocsin sends nothing.
-type answer struct {
+// DrawnAnswer is what a person may send. Tocsin sends nothing.
+type DrawnAnswer struct {
 	To         string `access:"sender" json:"to"`
 	Subject    string `access:"text" json:"subject"`
 	InReplyTo  string `access:"text" json:"in_reply_to,omitempty" doc:"for the header In-Reply-To"`
@@ -37,7 +37,7 @@ type answer struct {
 }
 
 // Record is access.Shown's.
-func (answer) Record() access.Record { return access.Letter }
+func (DrawnAnswer) Record() access.Record { return access.Letter }
 
 // answers reads the templates once.
 type answers struct{ all *template.Template }
@@ -67,7 +67,7 @@ func unanswerable(o *desk.Opened) string {
 }
 
 // render fills an answer in. addr is the address that it is about, and holder whose that is; zero where nobody says.
-func (a *answers) render(kind string, o *desk.Opened, addr netip.Addr, holder report.Holder) (answer, error) {
+func (a *answers) render(kind string, o *desk.Opened, addr netip.Addr, holder report.Holder) (DrawnAnswer, error) {
 	head := o.Reading.Head
 	subject := head.Subject
 	if !strings.HasPrefix(strings.ToLower(subject), "re:") {
@@ -81,9 +81,9 @@ func (a *answers) render(kind string, o *desk.Opened, addr netip.Addr, holder re
 	}
 	var b strings.Builder
 	if err := a.all.ExecuteTemplate(&b, kind+".txt", view); err != nil {
-		return answer{}, fmt.Errorf("fill in the answer %s: %w", kind, err)
+		return DrawnAnswer{}, fmt.Errorf("fill in the answer %s: %w", kind, err)
 	}
-	out := answer{To: head.Address, Subject: subject, References: head.References, Text: b.String()}
+	out := DrawnAnswer{To: head.Address, Subject: subject, References: head.References, Text: b.String()}
 	if head.MessageID != "" {
 		out.InReplyTo = "<" + head.MessageID + ">"
 	}

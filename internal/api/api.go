@@ -71,15 +71,20 @@ type Rooms struct {
 	Blocks   Blocks
 	Networks Networks
 	Lines    Lines
+	Evidence Evidence
+	Partners Partners
+	Setup    Setup
 
 	Incidents    Incidents
 	IncidentActs IncidentActs
 	Counts       Counts
 	Changed      Changed
 
-	People   People
-	Accounts Accounts
-	Origin   string // how people's browsers reach the node: links begin with it
+	People     People
+	Accounts   Accounts
+	Origin     string // how people's browsers reach the node: links begin with it
+	Reports    Reports
+	Quarantine Quarantine
 }
 
 // API is the handler of everything below Prefix but what other rooms serve there.
@@ -130,12 +135,17 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.huma.UseMiddleware(a.admit)
 	a.register()
 	a.registerLines()
+	a.registerLog()
+	a.registerPartners()
+	a.registerSettings()
 	a.registerIncidents()
 	a.registerActs()
 	a.registerFigures()
 	a.registerChanges()
 	a.registerPeople()
 	a.registerAccount()
+	a.registerReports()
+	a.registerQuarantine()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusNotFound)

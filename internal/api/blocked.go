@@ -8,20 +8,22 @@ import (
 	"tocsin/internal/desk"
 )
 
-type blockedEntry struct {
+// BlockedSender is an author of whom nothing more is wanted.
+type BlockedSender struct {
 	Sender string    `access:"sender" json:"sender" doc:"an address, or @domain"`
 	At     time.Time `access:"sender" json:"at"`
 	Who    string    `access:"sender" json:"who"`
 }
 
 // Record is access.Shown's.
-func (blockedEntry) Record() access.Record { return access.Sender }
+func (BlockedSender) Record() access.Record { return access.Sender }
 
-type blockedOutput struct {
-	Body struct {
-		Items []blockedEntry `json:"items"`
-	}
+// BlockedList is all of them.
+type BlockedList struct {
+	Items []BlockedSender `json:"items"`
 }
+
+type blockedOutput struct{ Body BlockedList }
 
 func (a *API) blocked(ctx context.Context, _ *struct{}) (*blockedOutput, error) {
 	all, err := a.rooms.Blocks.Blocked(ctx)
@@ -29,20 +31,21 @@ func (a *API) blocked(ctx context.Context, _ *struct{}) (*blockedOutput, error) 
 		return nil, a.problem(ctx, err)
 	}
 	out := &blockedOutput{}
-	out.Body.Items = make([]blockedEntry, len(all))
+	out.Body.Items = make([]BlockedSender, len(all))
 	for i, b := range all {
-		out.Body.Items[i] = blockedEntry(b)
+		out.Body.Items[i] = BlockedSender(b)
 	}
 	return out, nil
 }
 
-type blockOutput struct {
-	Body struct {
-		Sender  string    `json:"sender"`
-		Blocked bool      `json:"blocked" doc:"false where it was only tried"`
-		Sent    desk.Sent `json:"sent" doc:"what has come from there until now"`
-	}
+// BlockDone says what a block concerns.
+type BlockDone struct {
+	Sender  string    `json:"sender"`
+	Blocked bool      `json:"blocked" doc:"false where it was only tried"`
+	Sent    desk.Sent `json:"sent" doc:"what has come from there until now"`
 }
+
+type blockOutput struct{ Body BlockDone }
 
 func (a *API) block(ctx context.Context, in *struct {
 	Body struct {

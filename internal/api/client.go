@@ -49,7 +49,7 @@ func (c *Client) Ask(ctx context.Context, method, path string, in, out any) erro
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= http.StatusMultipleChoices {
-		return declined(res)
+		return ReadDeclined(res)
 	}
 	if out == nil || res.StatusCode == http.StatusNoContent {
 		return nil
@@ -71,6 +71,7 @@ type Declined struct {
 type Fault struct {
 	Location string `json:"location"` // body.reason, query.after
 	Message  string `json:"message"`
+	Value    any    `json:"value,omitempty"` // what it is about; of a question that waits, its id
 }
 
 // Wrong reports whether the request can be mended and made again.
@@ -90,7 +91,8 @@ func (d *Declined) Error() string {
 	return strings.Join(words, "; ")
 }
 
-func declined(res *http.Response) error {
+// ReadDeclined reads why an API did not do something.
+func ReadDeclined(res *http.Response) error {
 	var p struct {
 		Detail string  `json:"detail"`
 		Errors []Fault `json:"errors"`

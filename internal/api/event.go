@@ -13,22 +13,23 @@ import (
 	"tocsin/internal/report"
 )
 
-// eventInput is an event as DESIGN.md §6 writes it, without what the node fills in itself. Values are text here, so
+// EventInput is an event as DESIGN.md §6 writes it, without what the node fills in itself. Values are text here, so
 // that all that is wrong with them can be said at once.
-type eventInput struct {
+type EventInput struct {
 	Class    string            `json:"class,omitempty" doc:"RSIT class; follows from the type where it is left out"`
 	Type     string            `json:"type" doc:"RSIT 1003 type, such as brute-force"`
 	Tag      string            `json:"tag,omitempty" doc:"the first of tags; needs not be given where these are"`
 	Tags     []string          `json:"tags,omitempty" nullable:"false" doc:"names of the thing, the leading one first"`
 	From     string            `json:"from" doc:"when it was seen, with the zone: 2026-03-01T02:10:00Z"`
 	To       string            `json:"to,omitempty" doc:"end of the period, where it is one"`
-	Subject  subjectInput      `json:"subject" doc:"what misbehaves, is weak or is hit"`
-	Target   targetInput       `json:"target,omitzero" doc:"what the subject did it to"`
+	Subject  SubjectInput      `json:"subject" doc:"what misbehaves, is weak or is hit"`
+	Target   TargetInput       `json:"target,omitzero" doc:"what the subject did it to"`
 	Severity string            `json:"severity,omitempty" doc:"low, medium, high or critical"`
 	Details  map[string]string `json:"details,omitempty"`
 }
 
-type subjectInput struct {
+// SubjectInput is the subject of an EventInput.
+type SubjectInput struct {
 	Addr   string `json:"addr,omitempty"`
 	Prefix string `json:"prefix,omitempty" doc:"a whole network, where it is not about one address"`
 	Port   uint16 `json:"port,omitempty" maximum:"65535"`
@@ -39,7 +40,8 @@ type subjectInput struct {
 	CC     string `json:"cc,omitempty"`
 }
 
-type targetInput struct {
+// TargetInput is the target of an EventInput.
+type TargetInput struct {
 	Addr   string `json:"addr,omitempty"`
 	Port   uint16 `json:"port,omitempty" maximum:"65535"`
 	Domain string `json:"domain,omitempty"`
@@ -47,7 +49,7 @@ type targetInput struct {
 }
 
 // event reads the values; the error joins a *report.FieldError for each that cannot be read.
-func (in *eventInput) event(where string) (report.Event, error) {
+func (in *EventInput) event(where string) (report.Event, error) {
 	var faults []error
 	bad := func(field string, err error) {
 		faults = append(faults, &report.FieldError{Field: where + "." + field, Rule: err.Error()})

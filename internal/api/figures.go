@@ -13,7 +13,7 @@ import (
 
 // Counts are what Today shows.
 type Counts interface {
-	// KnownOn returns how many incidents became known, by UTC day and kind, on the days from one moment's to another's.
+	// KnownOn returns how many incidents began, by UTC day and kind, on the days from one moment's to another's.
 	KnownOn(ctx context.Context, from, to time.Time) ([]incident.KnownOn, error)
 	// StatesNow returns how many incidents are in each state.
 	StatesNow(ctx context.Context) (map[incident.State]int64, error)
@@ -27,7 +27,7 @@ type Counts interface {
 type Figures struct {
 	From   time.Time        `access:"incidents" json:"from,omitzero" doc:"first day, UTC"`
 	To     time.Time        `access:"incidents" json:"to,omitzero" doc:"last day, UTC"`
-	Days   []DayCount       `access:"incidents" json:"days,omitempty" doc:"incidents that became known, by day and kind; days and kinds without any are left out"`
+	Days   []DayCount       `access:"incidents" json:"days,omitempty" doc:"incidents by kind and the UTC day on which they began; days and kinds without any are left out"`
 	States map[string]int64 `access:"incidents" json:"states,omitempty" doc:"incidents by state, now"`
 	Told   *Timer           `access:"timers" json:"told,omitempty" doc:"from the first report of an incident to when its party was told"`
 	Clean  *Timer           `access:"timers" json:"cleaned,omitempty" doc:"from when an incident was first seen to when it was closed as cleaned"`
@@ -38,7 +38,7 @@ type Figures struct {
 // Record is access.Shown's.
 func (Figures) Record() access.Record { return access.Figure }
 
-// DayCount is how many incidents of a kind became known on a day.
+// DayCount is how many incidents of a kind began on a day.
 type DayCount struct {
 	Day   string `json:"day"`
 	Class string `json:"class"`

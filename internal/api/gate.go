@@ -114,8 +114,9 @@ type need struct {
 }
 
 // add registers an operation: the table is asked before anything of the request is looked at, and what handle returns is
-// trimmed to what the caller may see. There is no other way to register one.
-func add[I, O any](a *API, n need, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+// trimmed to what the caller may see. There is no other way to register one. Where fields are named, whoever may see none of
+// them is not let in: what is left for them would be an empty shell.
+func add[I, O any](a *API, n need, op huma.Operation, handle func(context.Context, *I) (*O, error), fields ...access.Field) {
 	op.Path = Prefix + op.Path
 	op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	if op.Method != http.MethodGet {
@@ -124,8 +125,11 @@ func add[I, O any](a *API, n need, op huma.Operation, handle func(context.Contex
 	slices.Sort(op.Errors)
 	op.Errors = slices.Compact(op.Errors)
 	op.Extensions = map[string]any{"x-access": string(n.record) + ":" + string(n.action)}
+	if len(fields) > 0 {
+		op.Extensions["x-access-fields"] = fields
+	}
 	op.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
-		if why := a.mayNot(ctx.Context(), n); why != "" {
+		if why := a.mayNot(ctx.Context(), n, fields...); why != "" {
 			_ = huma.WriteErr(a.huma, ctx, http.StatusForbidden, why)
 			return
 		}
@@ -142,10 +146,11 @@ func add[I, O any](a *API, n need, op huma.Operation, handle func(context.Contex
 	})
 }
 
-// mayNot says why the caller may not do what they ask for; empty where they may.
-func (a *API) mayNot(ctx context.Context, n need) string {
+// mayNot says why the caller may not do what they ask for, with any of some fields; empty where they may.
+func (a *API) mayNot(ctx context.Context, n need, fields ...access.Field) string {
 	c := access.From(ctx)
-	if c.May(n.action, n.record) {
+	allowed := c.Fields(n.action, n.record)
+	if len(allowed) > 0 && (len(fields) == 0 || slices.ContainsFunc(fields, func(f access.Field) bool { return slices.Contains(allowed, f) })) {
 		return ""
 	}
 	a.log.InfoContext(ctx, "somebody may not do what they asked for", "by", c.Tag(), "action", string(n.action), "record", string(n.record))

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"tocsin/internal/access"
+	"tocsin/internal/formats/letter"
 	"tocsin/internal/line"
 	"tocsin/internal/line/contact"
 	"tocsin/internal/line/hold"
@@ -43,6 +44,7 @@ type LineAnswer struct {
 	State  report.LineState `access:"answer" json:"state" enum:"unique,ambiguous,none,outside-retention"`
 	Handle string           `access:"handle" json:"handle,omitempty" doc:"the line's random handle, as in an incident's party"`
 	Count  int              `access:"answer" json:"count,omitempty" doc:"lines that it could be, where it is ambiguous"`
+	Need   report.Need      `access:"answer" json:"need,omitempty" enum:"port,protocol,time,zone" doc:"what the question lacked, where more of it would have helped"`
 	Reason string           `access:"answer" json:"reason,omitempty" doc:"why it is not unique"`
 }
 
@@ -52,7 +54,7 @@ func (LineAnswer) Record() access.Record { return access.Line }
 // LookupOf says whose an address is, by what the tables say of it.
 func LookupOf(addr netip.Addr, h *report.Holder) Lookup {
 	l := Lookup{
-		Addr: addr.String(), Party: h.Party(0), ASN: h.ASN, Org: h.Org, CC: h.CC, Abuse: h.Abuse, Partner: h.Partner, CGNAT: h.CGNAT,
+		Addr: addr.String(), Party: h.Party(0), ASN: h.ASN, Org: letter.Display(h.Org), CC: h.CC, Abuse: letter.Display(h.Abuse), Partner: h.Partner, CGNAT: h.CGNAT,
 	}
 	if h.Prefix.IsValid() {
 		l.Prefix = h.Prefix.String()
@@ -72,6 +74,8 @@ type Lines interface {
 	Whose(ctx context.Context, q *inquiry.Question) (inquiry.Revealed, error)
 	// Questions are those that wait for a second person.
 	Questions(ctx context.Context) ([]inquiry.Kept, error)
+	// Asked are questions of a span of time, whatever their state, newest first.
+	Asked(ctx context.Context, r inquiry.Range) ([]inquiry.Kept, error)
 	// Decide is that person's word.
 	Decide(ctx context.Context, id report.ID, who string, approve bool) (inquiry.Kept, error)
 	// Status says how each source is.
@@ -91,7 +95,7 @@ func (a *API) registerLines() {
 	decide := need{access.Decide, access.Question}
 	add(a, need{access.See, access.Address}, op("lookup", http.MethodPost, "/lookup", "Whose an address is, and, where a time is given, which line held it: that needs line:ask", 429), a.lookup)
 	add(a, need{access.Reveal, access.Line}, op("reveal", http.MethodPost, "/reveal", "Whose a line is: logged before it is shown", 404, 410, 429), a.reveal)
-	add(a, need{access.See, access.Question}, op("list-questions", http.MethodGet, "/questions", "Questions above the day's budget, which wait for a second person"), a.questions)
+	add(a, need{access.See, access.Question}, op("list-questions", http.MethodGet, "/questions", "Questions above the day's budget, which wait for a second person, oldest first; or all that were asked, newest first"), a.questions)
 	add(a, decide, op("approve-question", http.MethodPost, "/questions/{id}/approve", "Approve another person's question", 404, 409), a.decide(true))
 	add(a, decide, op("refuse-question", http.MethodPost, "/questions/{id}/refuse", "Refuse another person's question", 404, 409), a.decide(false))
 	add(a, need{access.See, access.LineSource}, op("list-line-sources", http.MethodGet, "/lines/sources", "What knows lines, and how it is"), a.lineSources)
@@ -136,7 +140,7 @@ func (a *API) lookup(ctx context.Context, in *lookupInput) (*lookupOutput, error
 	l := &out.Body
 	switch {
 	case asked:
-		l.Line = &LineAnswer{State: ans.State, Handle: ans.Handle, Count: ans.Count, Reason: ans.Reason}
+		l.Line = &LineAnswer{State: ans.State, Handle: ans.Handle, Count: ans.Count, Need: ans.Need, Reason: ans.Reason}
 		if ans.State == report.LineUnique {
 			l.Party = report.PartyLine(ans.Handle)
 		}
@@ -217,9 +221,10 @@ func (a *API) reveal(ctx context.Context, in *revealInput) (*revealOutput, error
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &revealOutput{Revealed{Line: handle, Name: r.Name, Note: r.Missing}}
+	out := &revealOutput{Revealed{Line: handle, Name: letter.Display(r.Name), Note: r.Missing}}
 	if c := r.Contact; c != nil {
-		out.Body.Contact = &Contact{c.Name, c.Mail, c.Phone, c.Postal, c.Language, c.Class}
+		show := letter.Display
+		out.Body.Contact = &Contact{show(c.Name), show(c.Mail), show(c.Phone), show(c.Postal), show(c.Language), c.Class}
 	}
 	return out, nil
 }
@@ -273,28 +278,62 @@ type QuestionEntry struct {
 	Document string          `access:"about" json:"document,omitempty"`
 	About    json.RawMessage `access:"about" json:"about" doc:"the address and the time, or the line"`
 	State    inquiry.State   `access:"state" json:"state"`
+	By       string          `access:"asker" json:"by,omitempty" doc:"who approved or refused it"`
+	Decided  time.Time       `access:"times" json:"decided,omitzero"`
 }
 
 // Record is access.Shown's.
 func (QuestionEntry) Record() access.Record { return access.Question }
 
 func questionOf(k *inquiry.Kept) QuestionEntry {
-	return QuestionEntry{k.ID.String(), k.Kind, k.At, k.Who, k.Reason, k.Document, json.RawMessage(k.Text), k.State}
+	return QuestionEntry{k.ID.String(), k.Kind, k.At, k.Who, k.Reason, k.Document, json.RawMessage(k.Text), k.State, k.By, k.Decided}
+}
+
+type questionsInput struct {
+	All   bool   `query:"all" doc:"all that were asked, newest first, also what is no question: that sessions were deleted; left out, those that wait"`
+	Day   string `query:"day" doc:"of all, those of one day, UTC: 2026-03-01"`
+	After string `query:"after" doc:"what next said on the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"of all: those that wait are answered together"`
 }
 
 type questionsOutput struct {
 	Body struct {
 		Items []QuestionEntry `json:"items"`
+		Next  string          `json:"next,omitempty" doc:"give this as after to see what is older; missing on the last page"`
 	}
 }
 
-func (a *API) questions(ctx context.Context, _ *struct{}) (*questionsOutput, error) {
-	all, err := a.rooms.Lines.Questions(ctx)
+func (a *API) questions(ctx context.Context, in *questionsInput) (*questionsOutput, error) {
+	if !in.All {
+		all, err := a.rooms.Lines.Questions(ctx)
+		return a.questionList(ctx, all, "", err)
+	}
+	r := inquiry.Range{Limit: in.Limit + 1}
+	var err error
+	if r.Before, r.BeforeID, err = parseCursor(in.After); err != nil {
+		return nil, huma.Error422UnprocessableEntity("begin anew: after is what next said on the page before", &huma.ErrorDetail{Location: "query.after", Message: err.Error()})
+	}
+	if in.Day != "" {
+		if r.Day, err = time.Parse(time.DateOnly, in.Day); err != nil {
+			return nil, huma.Error422UnprocessableEntity("write the day as 2026-03-01", &huma.ErrorDetail{Location: "query.day", Message: "no day: write 2026-03-01"})
+		}
+	}
+	all, err := a.rooms.Lines.Asked(ctx, r)
+	next := ""
+	if len(all) > in.Limit {
+		all = all[:in.Limit]
+		last := &all[in.Limit-1]
+		next = cursorAt(last.At, last.ID)
+	}
+	return a.questionList(ctx, all, next, err)
+}
+
+func (a *API) questionList(ctx context.Context, all []inquiry.Kept, next string, err error) (*questionsOutput, error) {
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
 	out := &questionsOutput{}
-	out.Body.Items = make([]QuestionEntry, len(all))
+	out.Body.Items, out.Body.Next = make([]QuestionEntry, len(all)), next
 	for i := range all {
 		out.Body.Items[i] = questionOf(&all[i])
 	}

@@ -20,8 +20,8 @@ import (
 	"tocsin/internal/report"
 )
 
-// listed is a letter in a list.
-type listed struct {
+// Mail is a letter in a list.
+type Mail struct {
 	ID           string    `access:"id" json:"id"`
 	ReceivedAt   time.Time `access:"times" json:"received_at"`
 	State        string    `access:"state" json:"state" enum:"waiting,set-aside,worked"`
@@ -39,10 +39,10 @@ type listed struct {
 }
 
 // Record is access.Shown's.
-func (listed) Record() access.Record { return access.Letter }
+func (Mail) Record() access.Record { return access.Letter }
 
-func listedOf(l *desk.Letter) listed {
-	out := listed{
+func listedOf(l *desk.Letter) Mail {
+	out := Mail{
 		ID: l.ID.String(), ReceivedAt: l.ReceivedAt, State: string(l.State), Reason: letter.Display(l.Reason), Apart: string(l.Apart.Type), Channel: l.Channel,
 		Reporter: l.Reporter, From: letter.Display(l.Sender), Name: letter.Display(l.Name), Authenticity: string(l.Authenticity),
 		Signer: l.Signer, TLP: l.TLP.String(), Exercise: l.Exercise,
@@ -53,36 +53,38 @@ func listedOf(l *desk.Letter) listed {
 	return out
 }
 
-func listOf(all []desk.Letter) []listed {
-	out := make([]listed, len(all))
+func listOf(all []desk.Letter) []Mail {
+	out := make([]Mail, len(all))
 	for i := range all {
 		out[i] = listedOf(&all[i])
 	}
 	return out
 }
 
-// opened is a letter with all that a person needs to deal with it.
-type opened struct {
-	listed
+// OpenMail is a letter with all that a person needs to deal with it.
+type OpenMail struct {
+	Mail
 	Events      int64               `access:"events" json:"events" doc:"made of it so far"`
-	Assigned    *assigned           `access:"events" json:"assigned,omitempty" doc:"what a person said of it"`
+	Assigned    *AssignedMail       `access:"events" json:"assigned,omitempty" doc:"what a person said of it"`
 	Letter      *letter.Reading     `access:"text" json:"letter,omitempty" doc:"its text, made to be displayed; missing once it is past its end date"`
 	Suggestions []letter.Suggestion `access:"text" json:"suggestions"`
-	InThread    []listed            `json:"in_thread" doc:"the mails of its thread, itself included, oldest first"`
-	Answers     []offered           `access:"text" json:"answers" doc:"answers that can be drawn up"`
+	InThread    []Mail              `json:"in_thread" doc:"the mails of its thread, itself included, oldest first"`
+	Answers     []OfferedAnswer     `access:"text" json:"answers" doc:"answers that can be drawn up"`
 	NoAnswer    string              `access:"text" json:"no_answer,omitempty" doc:"why none is offered"`
 }
 
 // Record is access.Shown's.
-func (opened) Record() access.Record { return access.Letter }
+func (OpenMail) Record() access.Record { return access.Letter }
 
-type assigned struct {
+// AssignedMail is what a person said of a mail.
+type AssignedMail struct {
 	Who      string    `json:"who"`
 	At       time.Time `json:"at"`
 	Incident string    `json:"incident,omitempty"`
 }
 
-type offered struct {
+// OfferedAnswer is an answer that can be drawn up.
+type OfferedAnswer struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
 }
@@ -106,13 +108,14 @@ type pageInput struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }
 
-type page struct {
-	Body struct {
-		Items []listed       `json:"items"`
-		Apart map[string]int `json:"apart" doc:"how many in this state are filed apart, by type: they are in items only where asked for"`
-		Next  string         `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
-	}
+// MailPage is one page of a list of mails.
+type MailPage struct {
+	Items []Mail         `json:"items"`
+	Apart map[string]int `json:"apart" doc:"how many in this state are filed apart, by type: they are in items only where asked for"`
+	Next  string         `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
 }
+
+type page struct{ Body MailPage }
 
 func (a *API) register() {
 	op := func(id, method, path, summary string) huma.Operation {
@@ -140,7 +143,7 @@ func (a *API) list(state report.State) func(context.Context, *pageInput) (*page,
 	return func(ctx context.Context, in *pageInput) (*page, error) {
 		at, id, err := parseCursor(in.After)
 		if err != nil {
-			return nil, huma.Error422UnprocessableEntity("begin anew: after is what next said on the page before", &huma.ErrorDetail{Location: "query.after", Message: err.Error()})
+			return nil, badCursor(err)
 		}
 		on := desk.Shelf{State: state}
 		if in.Apart != "" {
@@ -155,7 +158,7 @@ func (a *API) list(state report.State) func(context.Context, *pageInput) (*page,
 		out := &page{}
 		if len(all) > in.Limit {
 			all = all[:in.Limit]
-			out.Body.Next = cursor(&all[in.Limit-1])
+			out.Body.Next = cursorAt(all[in.Limit-1].ReceivedAt, all[in.Limit-1].ID)
 		}
 		out.Body.Items = listOf(all)
 		apart, err := a.rooms.Letters.Apart(ctx, state)
@@ -179,9 +182,12 @@ func kindsApart() string {
 }
 
 // cursor names a letter by its place in the list.
-func cursor(l *desk.Letter) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(l.ReceivedAt.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(b, l.ID[:]...))
+func cursor(l *desk.Letter) string { return cursorAt(l.ReceivedAt, l.ID) }
+
+// cursorAt names a place in a list that is ordered by time and id.
+func cursorAt(at time.Time, id report.ID) string {
+	b := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
+	return base64.RawURLEncoding.EncodeToString(append(b, id[:]...))
 }
 
 func parseCursor(s string) (time.Time, report.ID, error) {
@@ -195,7 +201,7 @@ func parseCursor(s string) (time.Time, report.ID, error) {
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(b))).UTC(), report.ID(b[8:]), nil
 }
 
-type showOutput struct{ Body opened }
+type showOutput struct{ Body OpenMail }
 
 func (a *API) show(ctx context.Context, in *PathID) (*showOutput, error) {
 	o, err := a.open(ctx, in)
@@ -203,22 +209,22 @@ func (a *API) show(ctx context.Context, in *PathID) (*showOutput, error) {
 		return nil, err
 	}
 	a.did(ctx, "a letter was read", o.ID)
-	out := &showOutput{opened{
-		listed: listedOf(&o.Letter), Events: o.Events, Letter: o.Reading, Suggestions: o.Suggestions, InThread: listOf(o.Thread),
-		NoAnswer: unanswerable(&o), Answers: []offered{},
+	out := &showOutput{OpenMail{
+		Mail: listedOf(&o.Letter), Events: o.Events, Letter: o.Reading, Suggestions: o.Suggestions, InThread: listOf(o.Thread),
+		NoAnswer: unanswerable(&o), Answers: []OfferedAnswer{},
 	}}
 	if out.Body.Suggestions == nil {
 		out.Body.Suggestions = []letter.Suggestion{}
 	}
 	if s := o.Assignment; s != nil {
-		out.Body.Assigned = &assigned{Who: s.Who, At: s.At}
+		out.Body.Assigned = &AssignedMail{Who: s.Who, At: s.At}
 		if !s.Incident.IsZero() {
 			out.Body.Assigned.Incident = s.Incident.String()
 		}
 	}
 	if out.Body.NoAnswer == "" {
 		for _, k := range answerKinds {
-			out.Body.Answers = append(out.Body.Answers, offered{k.name, k.title})
+			out.Body.Answers = append(out.Body.Answers, OfferedAnswer{k.name, k.title})
 		}
 	}
 	return out, nil
@@ -234,15 +240,16 @@ func (a *API) open(ctx context.Context, in *PathID) (desk.Opened, error) {
 	return o, a.problem(ctx, err)
 }
 
-type doneOutput struct {
-	Body struct {
-		ID      string `json:"id"`
-		State   string `json:"state"`
-		Events  int    `json:"events" doc:"made by this request"`
-		Repeats int    `json:"repeats" doc:"equal to another of this request"`
-		Again   bool   `json:"again" doc:"the same was asked for before: nothing changed"`
-	}
+// MailDone is what became of a mail.
+type MailDone struct {
+	ID      string `json:"id"`
+	State   string `json:"state"`
+	Events  int    `json:"events" doc:"made by this request"`
+	Repeats int    `json:"repeats" doc:"equal to another of this request"`
+	Again   bool   `json:"again" doc:"the same was asked for before: nothing changed"`
 }
+
+type doneOutput struct{ Body MailDone }
 
 func done(id report.ID, state report.State, got desk.Assigned) *doneOutput {
 	out := &doneOutput{}
@@ -254,7 +261,7 @@ func done(id report.ID, state report.State, got desk.Assigned) *doneOutput {
 func (a *API) events(ctx context.Context, in *struct {
 	PathID
 	Body struct {
-		Events []eventInput `json:"events" minItems:"1" maxItems:"1000"`
+		Events []EventInput `json:"events" minItems:"1" maxItems:"1000"`
 	}
 },
 ) (*doneOutput, error) {
@@ -353,7 +360,7 @@ func (a *API) readAgain(ctx context.Context, in *PathID) (*struct{}, error) {
 	return nil, nil
 }
 
-type answerOutput struct{ Body answer }
+type answerOutput struct{ Body DrawnAnswer }
 
 // answer has the address in its body, because queries stand in the logs of proxies.
 func (a *API) answer(ctx context.Context, in *struct {

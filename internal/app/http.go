@@ -91,7 +91,11 @@ func (a *App) openAPI() error {
 // rooms is what the API works with.
 func (a *App) rooms() api.Rooms {
 	w := a.Waiting()
-	return api.Rooms{Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Incidents: a.store, IncidentActs: a.store, Counts: counts{a.store, a.stream}, Changed: a.store, People: a.door, Accounts: a.door, Origin: a.cfg.Access.Origin}
+	return api.Rooms{
+		Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Incidents: a.store, IncidentActs: a.store, Counts: counts{a.store, a.stream}, Changed: a.store,
+		Evidence: ledger{a.evidence, a}, Partners: setup{a}, Setup: setup{a}, Reports: a.Reports(), Quarantine: a.Reports(),
+		People: a.door, Accounts: a.door, Origin: a.cfg.Access.Origin,
+	}
 }
 
 // healthz says that the process lives. A supervisor restarts a node that does not answer.

@@ -48,6 +48,11 @@ func (i Inquiries) Questions(ctx context.Context) ([]inquiry.Kept, error) {
 	return i.app.inquiry.Questions(ctx)
 }
 
+// Asked is api.Lines'.
+func (i Inquiries) Asked(ctx context.Context, r inquiry.Range) ([]inquiry.Kept, error) {
+	return i.app.inquiry.Asked(ctx, r)
+}
+
 // Decide is api.Lines'.
 func (i Inquiries) Decide(ctx context.Context, id report.ID, who string, approve bool) (inquiry.Kept, error) {
 	return i.app.inquiry.Decide(ctx, id, who, approve)

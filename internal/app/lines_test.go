@@ -25,6 +25,10 @@ func withLines(t *testing.T, cfg *app.Config) {
 		}
 	}
 	cfg.Network.Own = []network.Own{{Name: "Example", Prefixes: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/29")}}}
+	cfg.Network.Partners = []network.Partner{
+		{ID: "north", Name: "North Net", ASNs: []network.ASN{64501}, Abuse: "abuse@north.example", Country: "GB"},
+		{ID: "east", Prefixes: []netip.Prefix{netip.MustParsePrefix("198.51.100.128/25")}},
+	}
 	cfg.Lines.Tables = []sources.Table{{Name: "fixed", File: filepath.Join(dir, "customers.csv"), Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	cfg.Lines.Keep = 10 * 365 * 24 * time.Hour
 	cfg.Lines.Contact = sources.Contact{Kind: "csv", File: filepath.Join(dir, "contacts.csv")}

@@ -127,6 +127,8 @@ func hostileLineBodies() [][]byte {
 			all = append(all, fmt.Appendf(nil, `{%q:%s,"request":"R","addr":"203.0.113.7","from":"2026-03-01T02:10:00Z","to":"2026-03-01T02:20:00Z","until":%q}`, m, text, until))
 		}
 		all = append(all, fmt.Appendf(nil, `{"line":%s,"reason":"x"}`, text), fmt.Appendf(nil, `{"line":"aaaaaaaaaaaaaaaa","reason":%s}`, text),
+			fmt.Appendf(nil, `{"what":%s,"text":"x"}`, text), fmt.Appendf(nil, `{"what":"note","text":%s}`, text), fmt.Appendf(nil, `{"what":"close","outcome":%s,"text":"x"}`, text),
+			fmt.Appendf(nil, `{"what":"note","text":"x","ids":[%s]}`, text), fmt.Appendf(nil, `{"party":%s}`, text), fmt.Appendf(nil, `{"tag":%s,"state":"open"}`, text),
 			fmt.Appendf(nil, `{"sources":[%s],"before":"2020-01-01"}`, text), fmt.Appendf(nil, `{"before":%s}`, text))
 	}
 	return all
@@ -173,6 +175,9 @@ func hostileRequests(t *testing.T, url string) {
 	}
 	bodies, lineBodies := hostileBodies(incident), hostileLineBodies()
 	for _, op := range p.operations() {
+		if op.path == "/changes" { // it does not end; TestWaitingAPI and the console's tests look at it
+			continue
+		}
 		for _, param := range []string{
 			"x", "%00", "%ff", "%", "..", "%2e%2e%2f", "%0d%0aX:%20y", strings.Repeat("a", 8000), "00000000-0000-0000-0000-000000000000",
 			"ffffffff-ffff-ffff-ffff-ffffffffffff", "{id}", "port-and-time%00", "%F0%9F%92%A9", "*",

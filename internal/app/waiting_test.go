@@ -129,7 +129,12 @@ func nodeWith(t *testing.T, change func(*app.Config), mails ...string) (*person,
 	log := &locked{}
 	cfg := app.Defaults(t.TempDir())
 	cfg.Listen = "127.0.0.1:0"
-	cfg.API.Tokens = []api.Token{{Name: "ann", SHA256: hash("secret"), Roles: both}, {Name: "bob", SHA256: hash("other"), Roles: both}}
+	cfg.API.Tokens = []api.Token{
+		{Name: "ann", SHA256: hash("secret"), Roles: both},
+		{Name: "bob", SHA256: hash("other"), Roles: both},
+		{Name: "ada", SHA256: hash("third"), Roles: []access.Role{access.Admin}},
+		{Name: "ove", SHA256: hash("fourth"), Roles: []access.Role{access.Oversight}},
+	}
 	change(&cfg)
 	a, err := app.New(t.Context(), cfg, slog.New(slog.NewJSONHandler(log, nil)), time.Now)
 	if err != nil {
@@ -225,6 +230,9 @@ func TestWaitingAPI(t *testing.T) {
 	}
 
 	linesByPerson(t, p)
+	p.done = append(p.done, receivedByPerson(t)...)
+	settingsByPerson(t, p)
+	p.done = append(p.done, incidentsByPerson(t)...)
 	p.covered()
 
 	said := log.String()

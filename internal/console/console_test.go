@@ -85,12 +85,18 @@ func (door) Session(_ context.Context, secret access.Secret) (access.Caller, acc
 // open makes a console over a fake API.
 func open(t *testing.T, answers map[string]any) (http.Handler, *fake) {
 	t.Helper()
+	return over(t, func(f *fake) http.Handler { return f }, answers)
+}
+
+// over makes a console over something that stands before a fake API.
+func over(t *testing.T, before func(*fake) http.Handler, answers map[string]any) (http.Handler, *fake) {
+	t.Helper()
 	f := &fake{t: t, answers: answers}
 	origin, err := url.Parse("https://abuse.example.net")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := console.New(console.Options{API: f, Door: door{}, Origin: origin, Name: "Example Net", Log: slog.New(slog.DiscardHandler), Now: now})
+	c, err := console.New(console.Options{API: before(f), Door: door{}, Origin: origin, Name: "Example Net", Log: slog.New(slog.DiscardHandler), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,6 +98,7 @@ func (v *visit) eventsOf(path string, view *incidentView) error {
 	if err := v.get(path+"/events"+query, &got); err != nil {
 		return err
 	}
+	slices.SortStableFunc(got.Items, func(a, b api.EventRow) int { return b.From.Compare(a.From) })
 	view.Events, view.Next = got.Items, got.Next
 	return nil
 }
@@ -133,15 +134,15 @@ func best(in *api.Incident) bestView {
 	switch incident.State(in.State) {
 	case incident.StateOpen:
 		if in.Party == string(report.PartyOwn) || in.Party == string(report.PartyUnknown) {
-			return bestView{incident.ActNote, "", "Note what you found out", "nobody knows yet whose it is: ask the sender for port and time, or look it up"}
+			return bestView{incident.ActNote, "", "Note what you found out", "Nobody knows yet whose it is: ask the sender for port and time, or look it up."}
 		}
-		return bestView{incident.ActTold, "", "Say that they were told", "nobody has told them yet, as far as this node knows"}
+		return bestView{incident.ActTold, "", "Say that they were told", "Nobody has told them yet, as far as this node knows."}
 	case incident.StateTold, incident.StateContained:
-		return bestView{incident.ActClose, report.OutcomeCleaned, "Close it as cleaned", "they were told; when they have cleaned it, say so, or let the feeds show it"}
+		return bestView{incident.ActClose, report.OutcomeCleaned, "Close it as cleaned", "They were told. When they have cleaned it, say so, or let the feeds show it."}
 	case incident.StateQuiet:
-		return bestView{incident.ActClose, report.OutcomeCleaned, "Close it as cleaned", "it is no longer seen; left alone, it closes by itself"}
+		return bestView{incident.ActClose, report.OutcomeCleaned, "Close it as cleaned", "It is no longer seen. Left alone, it closes by itself."}
 	case incident.StateClosed:
-		return bestView{incident.ActReopen, "", "Open it again", "if it is not over after all"}
+		return bestView{incident.ActReopen, "", "Open it again", "If it is not over after all, open it again."}
 	}
 	return bestView{What: incident.ActNote, Label: "Note something"}
 }

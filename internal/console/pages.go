@@ -70,7 +70,18 @@ var functions = template.FuncMap{
 	"counted": func(n any, thing string) string { return report.Counted(reflect.ValueOf(n).Int(), thing) },
 	"pair":    func(a, b any) struct{ A, B any } { return struct{ A, B any }{a, b} },
 	"cut":     cut,
+	"brief":   brief,
+	"inc":     func(n int) int { return n + 1 },
 	"may":     func(p whole, a, r string) bool { return p.Frame.Caller.May(access.Action(a), access.Record(r)) },
+}
+
+// brief is a value of a table's cell: of a long hash, what tells it from others.
+func brief(s string) string {
+	const most = 40
+	if len(s) <= most {
+		return s
+	}
+	return s[:12] + "…"
 }
 
 // longest is how many bytes of one value a page shows.

@@ -137,9 +137,9 @@ func (v *visit) figures(view *todayView) error {
 	return nil
 }
 
-// dayChart draws how many incidents became known a day, the kinds of which there are most first.
+// dayChart draws how many incidents began a day, the kinds of which there are most first.
 func dayChart(f *api.Figures) *chart {
-	c := &chart{ID: "days", Title: "Incidents that became known, by UTC day and kind"}
+	c := &chart{ID: "days", Title: "Incidents by kind and the UTC day on which they began"}
 	at := map[string]int{}
 	for d := f.From; !d.After(f.To) && len(c.Columns) < 366; d = d.AddDate(0, 0, 1) {
 		at[d.Format(time.DateOnly)] = len(c.Columns)

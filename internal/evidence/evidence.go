@@ -220,3 +220,32 @@ type Proof struct {
 func (p Proof) Check(entry []byte) error {
 	return tlog.CheckRecord(p.Path, int64(p.Head.Size), p.Head.Root, int64(p.Index), tlog.RecordHash(entry))
 }
+
+// Step is one step on the way from an entry's leaf to the root.
+type Step struct {
+	Hash Root // the neighbour
+	Left bool // it stands on the left
+	Then Root // what there is after the step
+}
+
+// Steps is the proof spelt out, for people who check it by hand: the hash of the entry's leaf, and how the neighbours on
+// its path make the root of it. It holds what Check holds only where Check says so.
+func (p Proof) Steps(entry []byte) (steps []Step, leaf Root) {
+	leaf = Root(tlog.RecordHash(entry))
+	at, last, now := p.Index, p.Head.Size-1, leaf
+	for _, h := range p.Path { // RFC 9162 §2.1.3.2
+		s := Step{Hash: Root(h), Left: at%2 == 1 || at == last}
+		if s.Left {
+			now = hashOf([]byte{1}, h[:], now[:])
+			for at%2 == 0 && at != 0 {
+				at, last = at/2, last/2
+			}
+		} else {
+			now = hashOf([]byte{1}, now[:], h[:])
+		}
+		at, last = at/2, last/2
+		s.Then = now
+		steps = append(steps, s)
+	}
+	return steps, leaf
+}

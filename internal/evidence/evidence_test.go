@@ -125,6 +125,9 @@ func TestAppend(t *testing.T) {
 		if p.Check(entry(i+1)) == nil {
 			t.Errorf("the proof of entry %d proves another", i)
 		}
+		if steps, _ := p.Steps(entry(i)); len(steps) == 0 || steps[len(steps)-1].Then != head.Root {
+			t.Errorf("the steps of the proof of entry %d do not lead to the root: %v", i, steps)
+		}
 	}
 	if _, err := l.Prove(t.Context(), uint64(at)); err == nil {
 		t.Error("there is a proof of what is not there")

@@ -7,7 +7,7 @@ import (
 	"tocsin/internal/report"
 )
 
-// KnownOn is how many incidents of a kind became known on a UTC day.
+// KnownOn is how many incidents of a kind began on a UTC day, by what was known of them first.
 type KnownOn struct {
 	Day  time.Time
 	Kind report.Kind

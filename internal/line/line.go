@@ -8,8 +8,10 @@
 package line
 
 import (
+	"cmp"
 	"net/netip"
-	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -29,7 +31,26 @@ type Selector struct {
 	Document string // what the question is taken from, for the log of questions
 }
 
-var protoShape = regexp.MustCompile(`^[a-z0-9-]{0,16}$`)
+// protocols are those that are known by name, by their IANA numbers.
+var protocols = map[string]string{
+	"1": "icmp", "6": "tcp", "17": "udp", "33": "dccp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "132": "sctp", "136": "udplite",
+}
 
-// IsProto reports whether a text can name a protocol, as tcp; "" is one that is not known.
-func IsProto(s string) bool { return protoShape.MatchString(s) }
+// Protocol is how a protocol is written here, of its name or its number as logs have it: its name in small letters, the
+// number where there is none. "" is one that is not known. False where it is neither.
+func Protocol(s string) (string, bool) {
+	if s == "" {
+		return "", true
+	}
+	if n, err := strconv.ParseUint(s, 10, 8); err == nil {
+		number := strconv.FormatUint(n, 10)
+		return cmp.Or(protocols[number], number), true
+	}
+	name := strings.ToLower(s)
+	for _, known := range protocols {
+		if known == name {
+			return known, true
+		}
+	}
+	return "", false
+}

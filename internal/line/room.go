@@ -65,7 +65,7 @@ func (r *Room) instant(ctx context.Context, s *Selector, at int64) (verdict, err
 	a := Address{Addr: s.Addr.Unmap().WithZone("")}
 	var k Knowledge
 	claims, err := r.claims(ctx, a, s.Port, s.Proto, q, 0, &k)
-	if err != nil || s.Proto != "" || !byProto(claims) {
+	if err != nil || s.Proto != "" || !byProto(claims) || s.Port == 0 && shared(claims) { // without a port, that is what is needed first
 		return answer(q, claims, s.Port, k), err
 	}
 	var both [2]verdict

@@ -87,6 +87,22 @@ func TestWitnesses(t *testing.T) {
 	}
 }
 
+// TestPortFirst: of an address that many share, with blocks of each protocol, the port is needed before the protocol.
+func TestPortFirst(t *testing.T) {
+	block := func(line_ line.ID, proto string, lo, hi uint16) line.Session {
+		s := whole("198.51.100.7", line.Holder{Line: line_})
+		s.Range.Proto, s.Range.Lo, s.Range.Hi = proto, lo, hi
+		return s
+	}
+	room := line.Room{Sources: []line.Sessions{witness{says: []line.Session{block(1, "tcp", 1024, 2047), block(2, "udp", 1024, 2047), block(3, "icmp", 2048, 2048)}}}}
+	for port, need := range map[uint16]report.Need{0: report.NeedPort, 1500: report.NeedProtocol} {
+		got, _, err := room.Look(t.Context(), &line.Selector{Addr: netip.MustParseAddr("198.51.100.7"), Port: port, At: time.Unix(500, 0)})
+		if err != nil || got.State != report.LineAmbiguous || got.Need != need {
+			t.Errorf("port %d: %+v, %v; it needs the %s", port, got, err, need)
+		}
+	}
+}
+
 // TestSilentInTheFold: of two instants that may be meant, one was asked in vain. What can still be known is said.
 func TestSilentInTheFold(t *testing.T) {
 	late := lateWitness{silentBefore: 550}

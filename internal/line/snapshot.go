@@ -7,6 +7,15 @@ type Snapshot struct {
 	Mark    int64
 	Devices []DeviceState
 	Entries []EntryState // those that have ended in the order in which they did
+	Gaps    []GapState
+	Late    []Snapshot // of the late trackers
+}
+
+// GapState is when records were missing, of a Snapshot.
+type GapState struct {
+	NAS   string
+	About netip.Prefix
+	Span  Span
 }
 
 // DeviceState is a device of a Snapshot.
@@ -25,23 +34,33 @@ type EntryState struct {
 	Inside       netip.Addr
 	InsideRealm  string
 
-	From                                Span
-	Began, Over, Stopped, Gone, Current bool // Current: the last that was heard of to hold its range
-	Seen, Doubt                         int64
-	Until                               Moment
-	To                                  Span
-	EndedAt                             int64
+	From                                      Span
+	Began, Over, Stopped, Bare, Gone, Current bool // Current: the last that was heard of to hold its range
+	Seen, Doubt                               int64
+	Until                                     Moment
+	To                                        Span
+	EndedAt                                   int64
 }
 
 // Snapshot returns what the tracker knows. Load makes a tracker of it that goes on as this one would.
 func (t *Tracker) Snapshot() Snapshot {
 	s := Snapshot{Mark: t.mark}
+	for _, l := range t.late {
+		s.Late = append(s.Late, l.Snapshot())
+	}
+	if t.first == nil {
+		for of, all := range t.gaps.of {
+			for _, gap := range all {
+				s.Gaps = append(s.Gaps, GapState{of.nas, of.about, gap})
+			}
+		}
+	}
 	state := func(e *entry) {
 		rng := e.held.rng
 		s.Entries = append(s.Entries, EntryState{
 			NAS: e.name.device.nas, Session: e.name.session, Prefix: rng.Prefix, Realm: rng.Realm, Proto: rng.Proto, Lo: rng.Lo, Hi: rng.Hi,
 			Line: e.holder.Line, Inside: e.holder.Inside.Addr, InsideRealm: e.holder.Inside.Realm,
-			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Gone: e.gone, Current: e.held.now == e,
+			From: e.from, Began: e.began, Over: e.over, Stopped: e.stopped, Bare: e.bare, Gone: e.gone, Current: e.held.now == e,
 			Seen: e.seen, Doubt: e.doubt, Until: e.until, To: e.to, EndedAt: e.endedAt,
 		})
 	}
@@ -60,6 +79,14 @@ func (t *Tracker) Snapshot() Snapshot {
 // Load puts what a snapshot knows into a new tracker.
 func (t *Tracker) Load(s *Snapshot) {
 	t.mark = s.Mark
+	for _, g := range s.Gaps {
+		t.gaps.add(gapOf{g.NAS, g.About}, g.Span)
+	}
+	for i := range s.Late {
+		l := t.newLate()
+		l.Load(&s.Late[i])
+		t.late = append(t.late, l)
+	}
 	for _, d := range s.Devices {
 		t.device(d.Name).mark = d.Mark
 	}
@@ -69,7 +96,7 @@ func (t *Tracker) Load(s *Snapshot) {
 		rng := Range{x.Prefix, x.Realm, x.Proto, x.Lo, x.Hi}
 		e := &entry{
 			name: name{d, x.Session}, held: t.hand(rng),
-			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped, gone: x.Gone,
+			holder: Holder{x.Line, Address{x.Inside, x.InsideRealm}}, from: x.From, began: x.Began, over: x.Over, stopped: x.Stopped, bare: x.Bare, gone: x.Gone,
 			seen: x.Seen, doubt: x.Doubt, until: x.Until, to: x.To, endedAt: x.EndedAt,
 		}
 		t.enter(e)

@@ -18,7 +18,7 @@ func BenchmarkTake(b *testing.B) {
 	for name, block := range map[string]uint16{"named": 0, "block": 512} {
 		b.Run(name, func(b *testing.B) {
 			emitted := 0
-			t := line.NewTracker(line.Rules{}, func(line.Session) { emitted++ })
+			t := line.NewTracker(line.Rules{}, nil, func(line.Session) { emitted++ })
 			rec := func(n int, what line.Action, at int64) *line.Record {
 				i := n % ranges
 				r := &line.Record{Action: what, NAS: "n", At: line.Moment{Earliest: at, Latest: at}}

@@ -29,7 +29,11 @@ const (
 // be missing: then what was not said is not certain. It is not safe for concurrent use.
 type Tracker struct {
 	rules Rules
+	past  Past
 	emit  func(Session) // each session once, when nothing more is expected of it
+	late  []*Tracker    // of records about a time that their devices have left behind, the last used last
+	first *Tracker      // of a late tracker: the one that it belongs to
+	gaps  *gaps         // the late tracker has the same
 
 	ranges  map[Range]*held
 	named   map[name]*entry // sessions that have a name: those that are open or ended lately, linked by same
@@ -77,16 +81,21 @@ type entry struct {
 	until   Moment
 	over    bool
 	stopped bool // over, and the source said when; else it was found out by what came later
+	bare    bool // stopped by a record that names no address
 	gone    bool // over, as its device said that all its sessions are: what is heard of it later contradicts that
 	to      Span // it ended within these seconds, where over
 	endedAt int64
 }
 
-// NewTracker returns a tracker that hands sessions to emit.
-func NewTracker(rules Rules, emit func(Session)) *Tracker {
+// Past yields what was emitted of a range, by this tracker or one before it, that may have been at some time within q.
+type Past func(rng Range, q Span, yield func(Session))
+
+// NewTracker returns a tracker that hands sessions to emit, and looks up what it has emitted in past; nil says that nothing
+// is kept.
+func NewTracker(rules Rules, past Past, emit func(Session)) *Tracker {
 	return &Tracker{
-		rules: rules, emit: emit, ranges: map[Range]*held{}, named: map[name]*entry{},
-		devices: map[string]*device{}, places: map[place]spot{}, mark: Ever,
+		rules: rules, past: past, emit: emit, ranges: map[Range]*held{}, named: map[name]*entry{},
+		devices: map[string]*device{}, places: map[place]spot{}, mark: Ever, gaps: &gaps{},
 	}
 }
 
@@ -122,6 +131,10 @@ func (t *Tracker) Heard() map[string]int64 {
 // Take takes a valid record, whose Held is holder here.
 func (t *Tracker) Take(r *Record, holder Holder) {
 	d := t.device(r.NAS)
+	if t.isLate(r, d) {
+		t.takeLate(r, holder, d)
+		return
+	}
 	switch r.Action {
 	case Start:
 		t.start(r, holder, d)
@@ -157,20 +170,65 @@ func (t *Tracker) start(r *Record, holder Holder, d *device) {
 	e, h := t.find(r, holder, d)
 	if e != nil {
 		switch {
-		case !e.began && r.At.Earliest <= e.seen: // its start comes late
+		case e.isStart(r.At): // it comes late
 			e.begin(r.At)
+			t.arrives(e, r.At.Earliest)
 			return
 		case e.began && e.from == within(r.At): // the same again
 			return
 		case e.began && e.from.From > r.At.Latest: // an older session of that name, whose stop is lost
+		case e.over:
 		default:
 			t.end(e, Moment{e.certainTo(), r.At.Latest}, false)
 		}
 	}
 	e = t.add(r, holder, d, h)
 	e.begin(r.At)
-	e.seen = e.from.To
-	t.hold(e, r.At)
+	t.begun(e, r)
+}
+
+// isStart reports whether a session that was heard of can have begun at a moment, as far as what was said of that is a bound.
+func (e *entry) isStart(at Moment) bool {
+	if e.began {
+		return e.from.From <= at.Earliest && at.Latest < e.from.To && e.from != within(at)
+	}
+	return e.from.From <= at.Latest && at.Earliest <= e.seen
+}
+
+// begun makes a session that was heard of for the first time the holder of its range.
+func (t *Tracker) begun(e *entry, r *Record) {
+	t.arrives(e, r.At.Earliest)
+	var all *entry
+	if r.Session != "" {
+		all = t.moved(e, r.At)
+	}
+	if !t.overtaken(e, r.At) {
+		t.hold(e, r.At)
+	}
+	if all != nil && !e.over { // what ended it came first
+		at := Moment{all.to.From, all.to.To - 1}
+		t.end(e, at, true)
+		e.bare = true
+		t.contradict(e, at)
+	}
+}
+
+// moved notes that a session was heard of with another address than before. A record of a session names all that it
+// holds: what this one does not name, as far as it has come by now, it need not hold any more. Where a stop that names no
+// address came before it, but is of a later time, it returns what that one ended.
+func (t *Tracker) moved(e *entry, at Moment) (ended *entry) {
+	for o := t.named[e.name]; o != nil; o = o.same {
+		if o == e || o.holder != e.holder || o.held == e.held || o.from.From > at.Latest || o.stopped && (!o.bare || o.to.To <= at.Earliest) {
+			continue
+		}
+		if o.seen < at.Earliest {
+			o.doubt = min(o.doubt, o.seen)
+		}
+		if o.bare {
+			ended = o
+		}
+	}
+	return ended
 }
 
 func (t *Tracker) alive(r *Record, holder Holder, d *device) {
@@ -179,16 +237,32 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 		t.end(e, Moment{e.doubt, r.At.Latest}, false) // behind a gap, what has no name may be held anew
 		e = nil
 	}
+	if e != nil && e.over && !e.stopped && e.name.session == "" && e.held.now != nil && e.held.now.holder != holder && e.held.now.from.To <= r.At.Earliest {
+		e = nil // somebody else has had it meanwhile
+	}
+	if e != nil && t.other(e, r) {
+		if !e.over {
+			t.end(e, Moment{min(e.seen, e.doubt), r.At.Latest}, false)
+		}
+		e = nil
+	}
 	if e != nil && (!e.over || !e.stopped) && e.until.Latest != 0 && e.until.Earliest <= r.At.Latest { // it ran out before
 		if !e.over {
 			t.end(e, Moment{min(e.until.Earliest, e.doubt, r.At.Earliest), e.until.Latest}, true)
 		}
 		e = nil
 	}
+	if e == nil {
+		if e = t.adopt(r, holder, d); e != nil {
+			t.begun(e, r)
+		}
+	}
 	if e == nil || e.over && e.stopped && r.At.Earliest > e.to.To {
 		e = t.add(r, holder, d, h)
 		t.bound(e, r)
-		t.hold(e, r.At)
+		t.begun(e, r)
+	} else if r.Session != "" {
+		t.moved(e, r.At)
 	}
 	if !r.Since.IsZero() && !e.began {
 		e.begin(r.Since)
@@ -207,37 +281,81 @@ func (t *Tracker) alive(r *Record, holder Holder, d *device) {
 func (e *entry) lives(r *Record) {
 	switch {
 	case e.doubt >= r.At.Earliest:
-		e.seen = max(e.seen, r.At.Earliest)
 	case e.name.session != "": // the same session on both sides of the gap
 		e.doubt = Never
-		e.seen = max(e.seen, r.At.Earliest)
+	default:
+		return
 	}
-	if r.Until.Latest > e.until.Latest {
+	e.renew(r)
+	e.seen = max(e.seen, r.At.Earliest)
+}
+
+// renew notes until when the session goes on by a record, where nothing later was heard. A lease may be renewed for less
+// than it had. Which of two records is the later is not certain where the source says local time in the hour that came
+// twice.
+func (e *entry) renew(r *Record) {
+	switch {
+	case r.At.Earliest < e.seen:
+	case r.At.Earliest == r.At.Latest || e.until.Latest == 0 || r.Until.Earliest >= e.until.Earliest && r.Until.Latest >= e.until.Latest:
 		e.until = r.Until
+	case r.Until.Latest != 0:
+		e.until = Moment{min(e.until.Earliest, r.Until.Earliest), max(e.until.Latest, r.Until.Latest)}
 	}
 }
 
-// lasted is by how many seconds the time that a session lasted, as its stop says, may differ from start and stop.
+// lasted is by how many seconds the time that a session lasted, as a record says, may differ from its start and that record.
 const lasted = 60
 
-func (t *Tracker) stop(r *Record, holder Holder, d *device) {
-	if !r.Range.Prefix.IsValid() { // all that the session holds
-		var all []*entry
-		for e := t.named[name{d, r.Session}]; e != nil; e = e.same {
+// other reports whether a record is of another session than the one of its name, by its own word: that began later. A
+// device that was started again counts its sessions anew.
+func (t *Tracker) other(e *entry, r *Record) bool {
+	return e.name.session != "" && !t.rules.Standing && e.began && !r.Since.IsZero() && r.Since.Earliest-e.from.To > lasted
+}
+
+// stopAll ends all that a session holds. Of its addresses only those are certain until then that its last record named, if
+// none behind that may be missing: it may have given up the others before. What somebody else holds under the same name is another session.
+func (t *Tracker) stopAll(r *Record, holder Holder, d *device) {
+	var all []*entry
+	last := int64(Ever)
+	for e := t.named[name{d, r.Session}]; e != nil; e = e.same {
+		if (e.holder == holder || holder.IsZero()) && e.from.From <= r.At.Latest {
 			all = append(all, e)
+			last = max(last, e.seen)
 		}
-		for _, e := range slices.Backward(all) {
+	}
+	if len(all) == 0 {
+		for _, l := range slices.Backward(t.late) {
+			if of := l.devices[d.nas]; of != nil && l.named[name{of, r.Session}] != nil {
+				l.stopAll(r, holder, of)
+				return
+			}
+		}
+	}
+	for _, e := range slices.Backward(all) {
+		switch {
+		case e.seen == last && e.doubt >= r.At.Earliest:
 			one := *r
 			one.Range = e.held.rng
 			t.stop(&one, e.holder, d)
+			e.seen, e.bare = last, true
+		case !e.over:
+			t.end(e, Moment{min(e.seen, e.doubt), r.At.Latest}, false)
 		}
+	}
+}
+
+func (t *Tracker) stop(r *Record, holder Holder, d *device) {
+	if !r.Range.Prefix.IsValid() {
+		t.stopAll(r, holder, d)
 		return
 	}
 	e, h := t.find(r, holder, d)
 	if e == nil {
+		e = t.adopt(r, holder, d)
+	}
+	if e == nil {
 		e = t.add(r, holder, d, h)
 		t.bound(e, r)
-		e.seen = e.from.To
 		if e.held.now == nil {
 			e.held.now = e
 		}
@@ -250,9 +368,8 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 		e.from = Span{at.Earliest, max(e.from.To, at.Latest+1)}
 	}
 	if late := r.Since.Earliest - e.from.To; e.began && !r.Since.IsZero() && late > lasted { // it did not last so long, by its own word
-		at.Earliest = min(at.Earliest, e.from.From+r.At.Earliest-r.Since.Earliest-1)
-	}
-	if e.name.session != "" {
+		at.Earliest = min(at.Earliest, e.seen, e.doubt) // or it is another, of the same name
+	} else if e.name.session != "" {
 		e.doubt = Never
 	}
 	e.seen = max(e.seen, min(at.Earliest, e.doubt))
@@ -276,10 +393,19 @@ func (t *Tracker) contradict(e *entry, at Moment) {
 	if now != nil && now.over && now.to.To-1 <= e.from.From { // it had ended before this one began, which is heard of late
 		return
 	}
-	if now != nil && now != e && now.holder != e.holder && now.from.From <= at.Latest {
-		e.doubt = min(e.doubt, now.from.From)
-		now.from.To = max(now.from.To, at.Latest+1)
+	if now == nil || now == e || now.holder == e.holder || now.from.From > at.Latest {
+		return
 	}
+	if !now.over && (now.seen < at.Earliest || now.seen <= at.Latest && at.Earliest < at.Latest) && e.from.To > now.from.To && (now.name.session == "" || !t.rules.Interim) {
+		if !e.began { // all that was heard of it came later: it took over
+			e.from.From = max(at.Earliest-unknownStart, min(e.from.From, now.seen))
+		}
+		t.end(now, Moment{min(now.seen, now.doubt, max(e.from.From, now.from.From)), at.Latest}, false)
+		e.held.now = e
+		return
+	}
+	e.doubt = min(e.doubt, now.from.From)
+	now.from.To = max(now.from.To, at.Latest+1)
 }
 
 func (t *Tracker) reset(d *device, at Moment) {
@@ -302,49 +428,10 @@ func (t *Tracker) swept(d *device, at Moment) {
 	}
 }
 
-// Gap says that records of a device may be missing between two moments, or of every device where nas is "". Where about
-// is valid, they are records of its addresses.
-func (t *Tracker) Gap(nas string, about netip.Prefix, gap Span) {
-	meant := func(e *entry) bool {
-		return (nas == "" || nas == e.name.device.nas) && (!about.IsValid() || e.held.rng.Prefix.Overlaps(about))
-	}
-	for _, d := range t.devices {
-		for _, e := range d.open {
-			if meant(e) {
-				t.missed(e, gap)
-			}
-		}
-	}
-	for _, e := range t.ended {
-		if meant(e) {
-			t.missed(e, gap)
-		}
-	}
-}
-
-// missed notes that records of the session may be missing. Where it has a name and was heard of behind the gap, it was
-// the same all the time. Where it has none, it is certain up to the gap and from its last word on.
-func (t *Tracker) missed(e *entry, gap Span) {
-	switch {
-	case e.from.From >= gap.To || e.over && e.to.To <= gap.From:
-	case e.name.session != "":
-		if e.seen < gap.To && !e.stopped {
-			e.doubt = min(e.doubt, max(gap.From, e.seen))
-		}
-	case e.seen >= gap.To && !e.over:
-		before := *e
-		t.enter(&before)
-		t.end(&before, Moment{gap.From, e.seen}, true)
-		e.from, e.began = Span{gap.From, e.seen}, true
-	default:
-		e.doubt = min(e.doubt, gap.From)
-	}
-}
-
 // begin says when the session began.
 func (e *entry) begin(at Moment) {
 	e.from, e.began = within(at), true
-	e.seen = max(e.seen, e.from.To)
+	e.seen = max(e.seen, at.Earliest)
 }
 
 // bound says between which moments a session began that the source did not see begin.
@@ -504,7 +591,16 @@ func (t *Tracker) Settle(before int64) {
 }
 
 func (t *Tracker) leave(e *entry) {
-	t.emit(t.session(e))
+	if t.first == nil {
+		t.emit(t.session(e))
+	} else {
+		t.first.among(e, t.session(e), t.emit)
+	}
+	t.unlink(e)
+}
+
+// unlink makes an entry that is not open be found no more.
+func (t *Tracker) unlink(e *entry) {
 	if e.name.session != "" {
 		t.unname(e)
 	}
@@ -553,7 +649,7 @@ func (t *Tracker) session(e *entry) Session {
 		if !t.rules.Standing {
 			limit = e.name.device.mark
 		}
-		if t.rules.Interim {
+		if t.rules.Interim || t.first != nil && (e.until.Latest == 0 || e.until.Latest > limit) {
 			limit = e.seen
 		}
 		to = max(to, min(limit, e.doubt))
@@ -580,6 +676,9 @@ func drop[T any](all []*T, e *T) []*T {
 // Each yields the sessions that may have held a port of an address at some time within q. Port 0 is any port, protocol
 // "" any protocol. A session may be yielded twice.
 func (t *Tracker) Each(a Address, port uint16, proto string, q Span, yield func(Session)) {
+	for _, l := range t.late {
+		l.Each(a, port, proto, q, yield)
+	}
 	for bits := a.Addr.BitLen(); bits >= 0; bits-- {
 		if t.lengths[bits] == 0 {
 			continue
@@ -611,9 +710,19 @@ func (t *Tracker) at(s spot, port uint16, proto string, q Span, yield func(Sessi
 			continue
 		}
 		for e := h.newest; e != nil; e = e.older {
-			if s := t.session(e); s.Possible.Meets(q) {
-				yield(s)
+			s := t.session(e)
+			if !s.Possible.Meets(q) {
+				continue
 			}
+			if t.first == nil {
+				yield(s)
+				continue
+			}
+			t.first.among(e, s, func(s Session) {
+				if s.Possible.Meets(q) {
+					yield(s)
+				}
+			})
 		}
 	}
 }
@@ -690,5 +799,14 @@ func (t *Tracker) set(p place, change func(*spot)) {
 
 // Flush ends the tracker: everything that ended is emitted, and what is open as far as it is known.
 func (t *Tracker) Flush() {
-	t.Settle(Never)
+	t.Forget(Never)
+}
+
+// Forget emits what ended before a moment, of late records too, and forgets what it knows of that time.
+func (t *Tracker) Forget(before int64) {
+	t.Settle(before)
+	for _, l := range t.late {
+		l.Settle(before)
+	}
+	t.gaps.forget(before)
 }

@@ -44,7 +44,7 @@ func TestAnything(t *testing.T) {
 		var done []line.Session
 		emit := func(s line.Session) { done = append(done, s) }
 		rules := line.Rules{Interim: seed%3 == 0, Standing: seed%3 == 1}
-		tr := line.NewTracker(rules, emit)
+		tr := line.NewTracker(rules, nil, emit)
 		for range 200 {
 			rec := anything(r)
 			if rec.Validate() != nil {
@@ -53,7 +53,7 @@ func TestAnything(t *testing.T) {
 			tr.Take(&rec, line.Holder{Line: line.ID(1 + r.IntN(3))})
 			if r.IntN(40) == 0 {
 				kept := tr.Snapshot()
-				again := line.NewTracker(rules, emit)
+				again := line.NewTracker(rules, nil, emit)
 				again.Load(&kept)
 				if diff := gocmp.Diff(inOrder(said(tr, nil)), inOrder(said(again, nil))); diff != "" {
 					t.Fatalf("seed %d:\n%s", seed, diff)
@@ -127,6 +127,19 @@ func TestAnswers(t *testing.T) {
 		r.Since = at(since)
 		return r
 	}
+	on := func(r line.Record, last byte) line.Record {
+		r.Range = line.Whole(netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, last}), 32))
+		return r
+	}
+	alone := func(r line.Record) line.Record { // names no address
+		r.Range = line.Range{}
+		return r
+	}
+	since := func(r line.Record, when string) line.Record {
+		r.Since = at(when)
+		return r
+	}
+	damaged := line.Record{Action: line.Missing, Since: at("10:00:00"), At: at("10:00:00")}
 	clock := rec(line.Start, "z", "c", "20:00:00") // the log reaches as far as here, by another address
 	clock.Range = line.Whole(netip.MustParsePrefix("198.51.100.8/32"))
 	for _, c := range []struct {
@@ -170,10 +183,69 @@ func TestAnswers(t *testing.T) {
 		{"a lease given to another", []line.Record{lease("a", "09:00:00", "10:00:00"), lease("b", "09:30:00", "10:30:00")}, "09:45:00", 0, "unique b"},
 		{"and before that", []line.Record{lease("a", "09:00:00", "10:00:00"), lease("b", "09:30:00", "10:30:00")}, "09:15:00", 0, "none"},
 		{"two at once", []line.Record{rec(line.Start, "1", "a", "09:00:00"), rec(line.Start, "2", "b", "10:00:00"), rec(line.Stop, "1", "a", "12:00:00")}, "11:00:00", 0, "ambiguous 2"},
+		{"a damaged row in the second of the start", []line.Record{rec(line.Start, "", "a", "10:00:00"), damaged}, "12:00:00", 0, "none"},
+		{"and one that began behind it", []line.Record{damaged, rec(line.Start, "", "a", "10:00:00")}, "12:00:00", 0, "unique a"},
+		{"a gap that was told of before", []line.Record{gap, rec(line.Start, "", "a", "09:50:00"), on(rec(line.Start, "", "c", "11:05:00"), 9)}, "12:00:00", 0, "none"},
+		{"a stop of another session of that name", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), on(rec(line.Start, "1", "b", "11:00:00"), 9), alone(rec(line.Stop, "1", "b", "12:00:00")),
+			on(rec(line.Start, "2", "b", "12:30:00"), 7),
+		}, "10:30:00", 0, "none"},
+		{"a line that moved", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:30:00"), on(rec(line.Alive, "1", "a", "10:00:00"), 9), alone(rec(line.Stop, "1", "a", "12:00:00")),
+		}, "11:00:00", 0, "none"},
+		{"a stop without an address, and then a gap", []line.Record{rec(line.Start, "1", "a", "09:00:00"), alone(rec(line.Stop, "1", "a", "12:00:00")), gap}, "10:30:00", 0, "none"},
+		{"a line that moved, which is told after its stop", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "11:50:00"), alone(rec(line.Stop, "1", "a", "12:00:00")), on(rec(line.Alive, "1", "a", "11:55:00"), 9),
+		}, "11:57:00", 0, "none"},
+		{"before it moved", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:30:00"), on(rec(line.Alive, "1", "a", "10:00:00"), 9), alone(rec(line.Stop, "1", "a", "12:00:00")),
+		}, "09:15:00", 0, "unique a"},
+		{"a lease given back by another", []line.Record{lease("a", "09:00:00", "14:00:00"), rec(line.Stop, "", "b", "12:00:00")}, "13:00:00", 0, "none"},
+		{"and before that", []line.Record{lease("a", "09:00:00", "14:00:00"), rec(line.Stop, "", "b", "12:00:00")}, "11:30:00", 0, "ambiguous 2"},
+		{"a name that is counted anew", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:10:00"), since(rec(line.Alive, "1", "a", "12:10:00"), "12:00:00"),
+		}, "11:00:00", 0, "none"},
+		{"and then ends", []line.Record{
+			rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "09:10:00"), since(rec(line.Stop, "1", "a", "12:10:00"), "12:00:00"),
+		}, "09:15:00", 0, "none"},
+		{"a lease renewed for less", []line.Record{lease("a", "09:00:00", "13:00:00"), lease("a", "10:00:00", "10:10:00")}, "12:00:00", 0, "none"},
+		{"a start that comes again after its stop", []line.Record{
+			rec(line.Start, "", "a", "09:00:00"), rec(line.Stop, "", "a", "10:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Start, "", "a", "09:00:00"),
+		}, "12:00:00", 0, "none"},
+		{"an older session after a newer one", []line.Record{
+			rec(line.Start, "", "b", "15:00:00"), rec(line.Stop, "", "b", "16:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9),
+			rec(line.Start, "", "a", "09:00:00"), rec(line.Stop, "", "a", "12:00:00"),
+		}, "10:30:00", 0, "unique a"},
+		{"one of which only the start is older", []line.Record{
+			rec(line.Start, "", "b", "15:00:00"), rec(line.Stop, "", "b", "16:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Start, "", "a", "09:00:00"),
+		}, "10:30:00", 0, "none"},
+		{"and the newer one", []line.Record{
+			rec(line.Start, "", "b", "15:00:00"), rec(line.Stop, "", "b", "16:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Start, "", "a", "09:00:00"),
+		}, "15:30:00", 0, "unique b"},
+		{"a session of which the device is slow to tell", []line.Record{
+			on(rec(line.Start, "9", "c", "18:00:00"), 9), rec(line.Start, "1", "a", "09:00:00"), rec(line.Alive, "1", "a", "18:30:00"),
+		}, "12:00:00", 0, "unique a"},
+		{"a part that comes again without its middle", []line.Record{
+			rec(line.Start, "", "a", "09:00:00"), rec(line.Stop, "", "a", "10:00:00"), rec(line.Start, "", "a", "12:00:00"), rec(line.Stop, "", "a", "13:00:00"),
+			on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Start, "", "a", "09:00:00"), rec(line.Stop, "", "a", "13:00:00"),
+		}, "11:00:00", 0, "none"},
+		{"a stop that is in the older file", []line.Record{
+			rec(line.Start, "", "a", "09:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9), rec(line.Stop, "", "a", "12:00:00"),
+		}, "13:00:00", 0, "none"},
+		{"a device that began anew, in the older file", []line.Record{
+			rec(line.Start, "", "a", "09:00:00"), on(rec(line.Start, "", "c", "18:00:00"), 9), {Action: line.Reset, NAS: "n", At: at("12:00:00")},
+		}, "13:00:00", 0, "none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var done []line.Session
-			tr := line.NewTracker(line.Rules{}, func(s line.Session) { done = append(done, s) })
+			past := func(rng line.Range, q line.Span, yield func(line.Session)) {
+				for _, s := range done {
+					if s.Range == rng && s.Possible.Meets(q) {
+						yield(s)
+					}
+				}
+			}
+			tr := line.NewTracker(line.Rules{}, past, func(s line.Session) { done = append(done, s) })
 			lines := map[string]line.ID{"a": 1, "b": 2, "c": 3}
 			for _, r := range append(c.records, clock) {
 				if err := r.Validate(); err != nil {
@@ -229,7 +301,7 @@ func TestLeaseAnew(t *testing.T) {
 	}
 	for _, times := range [][]int64{{1000, 1400, 1800}, {1000, 1400, 1800, 1000, 1400, 1800}, {1400, 1000, 1800}, {1800, 1000, 1400}} {
 		var done []line.Session
-		tr := line.NewTracker(line.Rules{}, func(s line.Session) { done = append(done, s) })
+		tr := line.NewTracker(line.Rules{}, nil, func(s line.Session) { done = append(done, s) })
 		for _, at := range times { // 1000 and 1800 are one line's, 1400 another's
 			r, id := lease(at), line.ID(1)
 			if at == 1400 {

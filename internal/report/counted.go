@@ -9,7 +9,7 @@ import (
 func Counted(n int64, thing string) string {
 	switch {
 	case n == 1:
-	case strings.HasSuffix(thing, "y"):
+	case strings.HasSuffix(thing, "y") && !strings.HasSuffix(thing, "ay"):
 		thing = strings.TrimSuffix(thing, "y") + "ies"
 	case strings.HasSuffix(thing, "s"):
 		thing += "es"

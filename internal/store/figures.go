@@ -9,8 +9,8 @@ import (
 	"tocsin/internal/incident"
 )
 
-// KnownOn returns how many incidents became known, by UTC day and kind, on the days from one moment's to another's,
-// both included, oldest first. What is deleted later stays counted.
+// KnownOn returns how many incidents began, by UTC day and kind, on the days from one moment's to another's, both included,
+// oldest first: on the day that was the first of each when it became known. What is deleted later stays counted.
 func (db *DB) KnownOn(ctx context.Context, from, to time.Time) ([]incident.KnownOn, error) {
 	rows, err := db.read.QueryContext(ctx, db.dialect.sql(`SELECT day, class, type, n FROM incident_days
 		WHERE day >= ? AND day <= ? ORDER BY day, class, type`), dayOf(from), dayOf(to))

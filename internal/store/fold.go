@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -37,7 +38,7 @@ type folder struct {
 	update  bulk
 	moved   bulk // addresses of lines
 	places  *placer
-	known   map[report.Kind]int64 // incidents that are new
+	known   map[knownOn]int64 // incidents that are new
 	changes changes
 	byKey   map[incident.Key][]*stored
 	keys    []any
@@ -62,7 +63,7 @@ func newFolder(ctx context.Context, tx *sql.Tx, db *DB, now time.Time) *folder {
 	d := &db.dialect
 	f := &folder{
 		ctx: ctx, tx: tx, db: db, now: now, byKey: map[incident.Key][]*stored{},
-		windows: map[report.Kind]time.Duration{}, places: newPlacer(ctx, tx, db), known: map[report.Kind]int64{},
+		windows: map[report.Kind]time.Duration{}, places: newPlacer(ctx, tx, db), known: map[knownOn]int64{},
 	}
 	f.insert = bulk{columns: 13, text: func(n int) string {
 		return `INSERT INTO incidents (key, id, party, subject, class, type, tag, state, last_seen, updated, episode, place, addresses) VALUES ` +
@@ -116,12 +117,21 @@ func (f *folder) fold(refs []touchRef) error {
 	return nil
 }
 
-// noteKnown counts the incidents that became known.
+// knownOn is a day of the figures, and a kind.
+type knownOn struct {
+	day  int32 // since 1970-01-01 UTC
+	kind report.Kind
+}
+
+// noteKnown counts the incidents that are new, by the day on which they began, as far as is known now: an archive that is
+// imported would else be the work of one day. Days are counted in one order, so that two workers do not wait for each other.
 func (f *folder) noteKnown() error {
-	for _, k := range slices.SortedFunc(maps.Keys(f.known), func(a, b report.Kind) int { return strings.Compare(a.String(), b.String()) }) {
+	for _, k := range slices.SortedFunc(maps.Keys(f.known), func(a, b knownOn) int {
+		return cmp.Or(cmp.Compare(a.day, b.day), strings.Compare(a.kind.String(), b.kind.String()))
+	}) {
 		if _, err := f.tx.ExecContext(f.ctx, f.db.dialect.sql(`INSERT INTO incident_days (day, class, type, n) VALUES (?, ?, ?, ?)
 			ON CONFLICT (day, class, type) DO UPDATE SET n = incident_days.n + excluded.n`),
-			dayOf(f.now), string(k.Class), string(k.Type), f.known[k]); err != nil {
+			k.day, string(k.kind.Class), string(k.kind.Type), f.known[k]); err != nil {
 			return err
 		}
 	}
@@ -320,7 +330,7 @@ func (f *folder) put(t *incident.Touch, all []*stored) error {
 			s.addresses = s.addresses[:0]
 		}
 		if s.isNew {
-			f.known[t.Kind]++
+			f.known[knownOn{dayOf(time.UnixMicro(s.First)), t.Kind}]++
 		}
 		f.changes.note(report.TopicIncidents, s.ID)
 		if err := f.find(t, s); err != nil {

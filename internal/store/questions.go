@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"tocsin/internal/line/inquiry"
@@ -118,12 +119,61 @@ func (db *DB) Questions(ctx context.Context) ([]inquiry.Kept, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read questions: %w", plain(err))
 	}
+	all, err := scanQuestions(rows)
+	if err != nil {
+		return nil, fmt.Errorf("read questions: %w", plain(err))
+	}
+	return all, nil
+}
+
+// AskedQuestions is inquiry.Store's. It goes from day to day, which the index knows, so that a page costs what a day or two
+// hold, however many years are kept.
+func (db *DB) AskedQuestions(ctx context.Context, r inquiry.Range) ([]inquiry.Kept, error) {
+	day, before := int64(math.MaxInt32), int64(math.MaxInt64)
+	if !r.Before.IsZero() {
+		day, before = r.Before.Unix()/86400, r.Before.UnixMicro()
+	}
+	if !r.Day.IsZero() {
+		if day < r.Day.Unix()/86400 {
+			return nil, nil
+		}
+		day = r.Day.Unix() / 86400
+	}
+	var all []inquiry.Kept
+	for len(all) < r.Limit {
+		var newest sql.NullInt64
+		if err := db.read.QueryRowContext(ctx, db.dialect.sql(`SELECT max(day) FROM line_questions WHERE day <= ?`), day).Scan(&newest); err != nil {
+			return nil, fmt.Errorf("read questions: %w", plain(err))
+		}
+		if !newest.Valid || !r.Day.IsZero() && newest.Int64 != r.Day.Unix()/86400 {
+			break
+		}
+		some, err := db.questionsOf(ctx, newest.Int64, before, r.BeforeID, r.Limit-len(all))
+		if err != nil {
+			return nil, fmt.Errorf("read questions: %w", plain(err))
+		}
+		all, day = append(all, some...), newest.Int64-1
+	}
+	return all, nil
+}
+
+// questionsOf returns questions of one day, newest first.
+func (db *DB) questionsOf(ctx context.Context, day, before int64, id report.ID, limit int) ([]inquiry.Kept, error) {
+	rows, err := db.read.QueryContext(ctx, db.dialect.sql(`SELECT `+questionColumns+` FROM line_questions
+		WHERE day = ? AND (at < ? OR at = ? AND id < ?) ORDER BY at DESC, id DESC LIMIT ?`), day, before, before, id[:], limit)
+	if err != nil {
+		return nil, err
+	}
+	return scanQuestions(rows)
+}
+
+func scanQuestions(rows *sql.Rows) ([]inquiry.Kept, error) {
 	defer rows.Close()
 	var all []inquiry.Kept
 	for rows.Next() {
 		k, err := scanQuestion(rows)
 		if err != nil {
-			return nil, fmt.Errorf("read questions: %w", plain(err))
+			return nil, err
 		}
 		all = append(all, k)
 	}

@@ -37,7 +37,7 @@ type unplaced struct {
 	subject, tag     string
 	kind             report.Kind
 	standing         uint32
-	addresses        []netip.Addr
+	addresses        []netip.Addr // of a line
 }
 
 func (db *DB) placeSome(ctx context.Context) (n int, err error) {
@@ -72,7 +72,7 @@ func (db *DB) waitToFold(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (db *DB) unplaced(ctx context.Context, tx *sql.Tx) ([]unplaced, error) {
-	rows, err := tx.QueryContext(ctx, db.dialect.sql(`SELECT key, id, party, subject, class, type, tag, state, last_seen, episode
+	rows, err := tx.QueryContext(ctx, db.dialect.sql(`SELECT key, id, party, subject, class, type, tag, state, last_seen, episode, addresses
 		FROM incidents WHERE place < 0 ORDER BY id LIMIT ?`), placeBatch)
 	if err != nil {
 		return nil, err
@@ -82,7 +82,11 @@ func (db *DB) unplaced(ctx context.Context, tx *sql.Tx) ([]unplaced, error) {
 	for rows.Next() {
 		var u unplaced
 		var state, last int64
-		if err := rows.Scan(&u.key, &u.id, &u.party, &u.subject, &u.kind.Class, &u.kind.Type, &u.tag, &state, &last, &u.episode); err != nil {
+		var packed []byte // where it was seen since this tocsin goes on with it
+		if err := rows.Scan(&u.key, &u.id, &u.party, &u.subject, &u.kind.Class, &u.kind.Type, &u.tag, &state, &last, &u.episode, &packed); err != nil {
+			return nil, err
+		}
+		if u.addresses, err = unpackAddresses(packed); err != nil {
 			return nil, err
 		}
 		u.standing = standing(incident.NumberedState(int(state)), last)

@@ -266,6 +266,7 @@ type Row struct {
 	Apart      report.Kind // under which a letter is filed apart; zero: with the rest
 	Sender     string      // author of a mail; personal
 	Thread     report.ID   // oldest report of the mail's thread; zero for what is no mail
+	Dropped    bool        // a person threw out what was refused of it
 
 	// Grade as it was when the report was worked: the letter of its reporter, F where it is not shown to be from that;
 	// the digit that at least half of its events had or surpassed, or else that of the reporter's own grade.
@@ -274,19 +275,19 @@ type Row struct {
 
 const reportColumns = `id, channel, reporter, received_at, name, named, format, sha256, size, tlp, state, exercise,
 	generation, documents, events, repeats, refused, reason, apart, authenticity, signer, sender, thread,
-	reliability, supposed, credible_1, credible_2, credible_3, credible_4, credible_5`
+	reliability, supposed, credible_1, credible_2, credible_3, credible_4, credible_5, dropped`
 
 func scanReport(scan func(...any) error) (Row, error) {
 	var r Row
 	var id, sum, thread []byte
 	var apart string
-	var received, exercise int64
+	var received, exercise, dropped int64
 	var tlp, reliability, supposed uint8
 	var by incident.Weights
 	err := scan(&id, &r.Channel, &r.Reporter, &received, &r.Name, &r.Format, &r.Found, &sum, &r.Size, &tlp, &r.State,
 		&exercise, &r.Generation, &r.Documents, &r.Events, &r.Repeats, &r.Refused,
 		&r.Reason, &apart, &r.Authenticity, &r.Signer, &r.Sender, &thread,
-		&reliability, &supposed, &by[1], &by[2], &by[3], &by[4], &by[5])
+		&reliability, &supposed, &by[1], &by[2], &by[3], &by[4], &by[5], &dropped)
 	if err != nil {
 		return Row{}, err
 	}
@@ -300,7 +301,7 @@ func scanReport(scan func(...any) error) (Row, error) {
 	if apart != "" {
 		r.Apart = report.KindOf(apart)
 	}
-	r.ReceivedAt, r.TLP, r.Exercise = time.UnixMicro(received).UTC(), report.TLP(tlp), exercise != 0
+	r.ReceivedAt, r.TLP, r.Exercise, r.Dropped = time.UnixMicro(received).UTC(), report.TLP(tlp), exercise != 0, dropped != 0
 	return r, nil
 }
 

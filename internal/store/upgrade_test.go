@@ -6,18 +6,23 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/klauspost/compress/zstd"
 	"github.com/pressly/goose/v3"
 
 	"tocsin/internal/evidence"
 	"tocsin/internal/evidence/evidencetest"
 	"tocsin/internal/incident"
 	"tocsin/internal/postgrestest"
+	"tocsin/internal/report"
 	"tocsin/internal/store"
 	"tocsin/internal/store/storetest"
 )
@@ -68,6 +73,7 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 		t.Fatal(err)
 	}
 	reads(store.ErrOlder)
+	before := oldIncidents(t, old, "198.51.100.1")
 	seen, received := storetest.Start.AddDate(-1, 0, 0), storetest.Start
 	for _, q := range []struct {
 		text string
@@ -108,6 +114,7 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 	if diff := cmp.Diff(want, marks()); diff != "" {
 		t.Errorf("after the upgrade (-want +got):\n%s", diff)
 	}
+	searchable(t, cfg, dir, old, before)
 	// The old program goes on for a while: it notes no delivery, and what it writes proves no silence.
 	if _, err := old.ExecContext(t.Context(), `INSERT INTO watermarks (feed, network, newest) VALUES (1, 'partner:north', $1)`, seen.UnixMicro()); err != nil {
 		t.Fatal(err)
@@ -118,7 +125,7 @@ func upgrade(t *testing.T, driver, source string, dialect goose.Dialect, cfg sto
 	}
 }
 
-// logsOldChunk checks that a chunk from before there was a log gets its entry, once, which says that it has no verdicts.
+// logsOldChunk checks that chunks from before there was a log get their entries, once, which say that they have no verdicts.
 func logsOldChunk(t *testing.T, cfg store.Config, dir string) {
 	t.Helper()
 	db, err := store.Open(t.Context(), cfg, dir, incident.Defaults())
@@ -133,12 +140,93 @@ func logsOldChunk(t *testing.T, cfg store.Config, dir string) {
 			t.Fatal(err)
 		}
 	}
-	if log.Size() != 1 {
-		t.Errorf("the log has %d entries, want 1", log.Size())
+	if log.Size() != 2 {
+		t.Errorf("the log has %d entries, want 2", log.Size())
 	}
 	for e := range log.Entries(t.Context(), 0, log.Size()) {
-		if !bytes.Contains(e, []byte(`"events":"9","repeats":"0","refused":"0","verdicts":"none"`)) {
+		if !bytes.Contains(e, []byte(`"events":"9","repeats":"0","refused":"0","verdicts":"none"`)) && !bytes.Contains(e, []byte(`"events":"2","repeats":"0","refused":"0","verdicts":"none"`)) {
 			t.Errorf("%s", e)
+		}
+	}
+}
+
+// oldIncidents writes what a tocsin did that knew of no search: an incident of an address, and one of a line that was seen
+// there as well. It returns their ids.
+func oldIncidents(t *testing.T, old *sql.DB, addr string) [2]report.ID {
+	t.Helper()
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chunk int64
+	body := enc.EncodeAll([]byte(`{"row":1,"class":"other","type":"other","from":"2026-03-01T00:00:00Z","subject":{"addr":"203.0.113.9"}}
+{"row":2,"class":"other","type":"other","from":"2026-03-01T00:00:00Z","subject":{"addr":"`+addr+`"}}
+`), nil)
+	if err := old.QueryRowContext(t.Context(), `INSERT INTO chunks (report, generation, seq, day, document, name, from_row, to_row, events, repeats, refused, body)
+		VALUES ($1, 1, $2, 20000, 0, '', 1, 2, 2, 0, 0, $3) RETURNING id`, make([]byte, 16), time.Now().UnixNano(), body).Scan(&chunk); err != nil {
+		t.Fatal(err)
+	}
+	var ids [2]report.ID
+	for i := range ids {
+		ids[i] = report.NewID(storetest.Start)
+		e := incident.Episode{Events: 1, Marks: incident.Marks{Days: []int32{20000}}, Links: incident.Links(nil).Append(chunk, 1, 1)}
+		party, subject := report.PartyOwn, addr
+		if i == 1 {
+			party, subject = report.PartyLine("abc"), ""
+		}
+		if _, err := old.ExecContext(t.Context(), `INSERT INTO incidents (key, id, party, subject, class, type, tag, state, last_seen, updated, episode)
+			VALUES ($1, $2, $3, $4, 'other', 'other', '', 0, $5, $5, $6)`, ids[i][:], ids[i][:], string(party), subject,
+			storetest.Start.UnixMicro(), e.AppendBinary(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ids
+}
+
+// searchable checks that what was there before is found, and after a sweep also what an old program did meanwhile.
+func searchable(t *testing.T, cfg store.Config, dir string, old *sql.DB, before [2]report.ID) {
+	t.Helper()
+	db, err := store.Open(t.Context(), cfg, dir, incident.Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	found := func(q incident.Query, want ...report.ID) {
+		t.Helper()
+		page, err := db.SearchIncidents(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := []report.ID{}
+		for _, in := range page.Incidents {
+			ids = append(ids, in.ID)
+		}
+		if diff := cmp.Diff(want, ids, cmpopts.SortSlices(func(a, b report.ID) bool { return bytes.Compare(a[:], b[:]) < 0 }), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", q, diff)
+		}
+	}
+	one, other := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("198.51.100.2")
+	found(incident.Query{Addr: one}, before[:]...)
+	found(incident.Query{Addr: netip.MustParseAddr("203.0.113.9")}) // of the same chunk, and nobody's
+	found(incident.Query{Party: "line:abc", State: incident.StateOpen}, before[1])
+	after := oldIncidents(t, old, other.String())
+	for _, q := range []string{`UPDATE incidents SET state = 3 WHERE id = $1`, `DELETE FROM incidents WHERE id = $1`} {
+		if _, err := old.ExecContext(t.Context(), q, before[0][:]); err != nil {
+			t.Fatal(err)
+		}
+		cfg := incident.Defaults()
+		if _, err := db.Sweep(t.Context(), &cfg, storetest.Start); err != nil {
+			t.Fatal(err)
+		}
+		found(incident.Query{Addr: other}, after[:]...)
+		if strings.HasPrefix(q, "UPDATE") {
+			found(incident.Query{State: incident.StateQuiet}, before[0])
+			found(incident.Query{State: incident.StateOpen}, before[1], after[0], after[1])
+		} else {
+			found(incident.Query{Addr: one}, before[1])
+			if n, err := db.StatesNow(t.Context()); err != nil || n[incident.StateQuiet] != 0 || n[incident.StateOpen] != 3 {
+				t.Errorf("%v, %v", n, err)
+			}
 		}
 	}
 }

@@ -277,6 +277,18 @@ func (s *Stream) find(ctx context.Context, id report.ID) (object, error) {
 	return o, nil
 }
 
+// Kept reports whether Original would return the bytes of a report.
+func (s *Stream) Kept(ctx context.Context, id report.ID) (bool, error) {
+	_, err := s.find(ctx, id)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for the original of report %s: %w", id, err)
+	}
+	return true, nil
+}
+
 // Original returns the bytes of a report as they came in, ErrNotFound where they are not kept. At their end the
 // reader has checked size and SHA-256: io.EOF means that they are right, any other error that they are not. The
 // caller closes it.

@@ -45,6 +45,7 @@ type Place struct {
 	Part    string `json:"part"`             // Part.Number
 	Line    int    `json:"line"`             // of the part's Text, from 1
 	Column  int    `json:"column"`           // in letters, from 1
+	Width   int    `json:"width"`            // in letters, as it is written there
 	Context string `json:"context"`          // the text around it; personal
 	Hidden  bool   `json:"hidden,omitempty"` // a mail program would not show it
 }
@@ -135,7 +136,7 @@ func (f *finder) line(line string) {
 func (f *finder) place(line string, from, to int) Place {
 	p := Place{
 		Part: f.part.Number, Line: f.lineNumber, Column: utf8.RuneCountInString(line[:from]) + 1,
-		Context: around(line, from, to),
+		Width: utf8.RuneCountInString(line[from:to]), Context: around(line, from, to),
 	}
 	for _, h := range f.part.Hidden {
 		p.Hidden = p.Hidden || f.lineStart+from >= h[0] && f.lineStart+from < h[1]

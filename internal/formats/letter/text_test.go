@@ -248,13 +248,13 @@ func TestSuggestPlaces(t *testing.T) {
 	got := letter.Suggest(r.Parts)
 	want := []letter.Suggestion{
 		{Kind: "addr", Value: "198.51.100.7", Note: "for documentation (RFC 5737)", Count: 3, Place: letter.Place{
-			Part: "1", Line: 2, Column: 9, Context: "ürgent: 198[.]51.100.7 again 198.51.100.7",
+			Part: "1", Line: 2, Column: 9, Width: 14, Context: "ürgent: 198[.]51.100.7 again 198.51.100.7",
 		}},
 		{Kind: "addr", Value: "203.0.113.5", Note: "for documentation (RFC 5737)", Count: 1, Place: letter.Place{
-			Part: "2", Line: 2, Column: 10, Context: "[hidden: 203.0.113.5 & x]", Hidden: true,
+			Part: "2", Line: 2, Column: 10, Width: 11, Context: "[hidden: 203.0.113.5 & x]", Hidden: true,
 		}},
 		{Kind: "addr", Value: "203.0.113.6", Note: "for documentation (RFC 5737)", Count: 1, Place: letter.Place{
-			Part: "2", Line: 3, Column: 1, Context: "203.0.113.6",
+			Part: "2", Line: 3, Column: 1, Width: 11, Context: "203.0.113.6",
 		}},
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -309,7 +309,7 @@ func FuzzText(f *testing.F) {
 		}
 		for _, s := range letter.Suggest(r.Parts) {
 			lines := texts[s.Part]
-			if s.Line < 1 || s.Line > len(lines) || s.Column < 1 || s.Column > len([]rune(lines[s.Line-1])) || !strings.Contains(lines[s.Line-1], s.Context) || s.Count < 1 {
+			if s.Line < 1 || s.Line > len(lines) || s.Column < 1 || s.Width < 1 || s.Column+s.Width > len([]rune(lines[s.Line-1]))+1 || !strings.Contains(lines[s.Line-1], s.Context) || s.Count < 1 {
 				t.Fatalf("%+v is not in %q", s, lines)
 			}
 		}

@@ -65,9 +65,20 @@ var status = map[string]line.Action{
 	"Accounting-On": line.Reset, "7": line.Reset, "Accounting-Off": line.Reset, "8": line.Reset,
 }
 
+// single are attributes of which a request has one at most, and of which each that is used has one.
+var single = []string{
+	"Acct-Status-Type", "Acct-Session-Id", "User-Name", "NAS-IP-Address", "NAS-IPv6-Address", "NAS-Identifier", "Acct-Session-Time", "Acct-Delay-Time",
+	"Event-Timestamp", "Framed-IP-Address", "Timestamp", "Acct-Unique-Session-Id",
+}
+
 // Records makes records of a request that the server received at a moment: one for each address or prefix that the
 // session holds. None is no error: the session has no address yet. An error is one sentence that names no subscriber.
 func Records(a Attributes, who Identity, received line.Moment) ([]line.Record, error) {
+	for _, name := range single {
+		if len(a[name]) > 1 {
+			return nil, fmt.Errorf("%s occurs twice (RFC 2866 §5.13): it is made of two requests", name)
+		}
+	}
 	action, ok := status[a.Get("Acct-Status-Type")]
 	if !ok {
 		return nil, ErrOther

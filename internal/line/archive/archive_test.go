@@ -161,6 +161,154 @@ func (n *node) room(world *linetest.Network) line.Room {
 	return r
 }
 
+// parts are the order in which the parts of a network's logs come, by their places in the log; some come again. apart are
+// the times about which less can be known for that.
+func parts(world *linetest.Network, log, mode int, r *rand.Rand) (order [][2]int, apart []line.Span) {
+	all := len(world.Logs[log])
+	chunks := func(from, to int) {
+		for at := from; at < to; {
+			end := min(at+1+r.IntN(3000), to)
+			order = append(order, [2]int{at, end})
+			at = end
+			for mode > 0 && r.IntN(3) == 0 { // again, of what came before
+				again := r.IntN(end-from) + from
+				order = append(order, [2]int{again, min(again+1+r.IntN(4000), end)})
+			}
+		}
+	}
+	if mode < 2 || log == 3 {
+		chunks(0, all)
+		return order, nil
+	}
+	cut := all/4 + r.IntN(all/2)
+	chunks(cut, all) // the newer files before the older
+	chunks(0, cut)
+	at := world.Logs[log][cut].At.Earliest
+	return order, []line.Span{{From: at - 3600, To: at + 2*3600}}
+}
+
+// come tells a node the parts of a network's logs. In between it is asked, about times that are well within what it was
+// told or that it was not told of, and closed or killed.
+func (n *node) come(t testing.TB, world *linetest.Network, mode int, r *rand.Rand) (apart []line.Span, wrong int) {
+	t.Helper()
+	n.open(t)
+	for i, log := range world.Logs {
+		order, cut := parts(world, i, mode, r)
+		apart = append(apart, cut...)
+		told := map[int]bool{}
+		for _, part := range order {
+			records := slices.Clone(log[part[0]:part[1]])
+			for k := range records {
+				if told[part[0]+k] { // read from a file
+					records[k].Received = time.Time{}
+				}
+				told[part[0]+k] = true
+			}
+			if refused, err := n.sources[i].Tell(t.Context(), records); err != nil || refused != 0 {
+				t.Fatalf("%d refused, %v", refused, err)
+			}
+			edge := records[len(records)-1].At.Earliest
+			switch r.IntN(8) {
+			case 0, 1:
+				if err := n.sources[i].Close(); err != nil {
+					t.Fatal(err)
+				}
+				n.open(t)
+			case 2: // killed: what was in memory is gone
+				n.open(t)
+			}
+			room := n.room(world)
+			for range 30 {
+				s, ms := world.Ask()
+				if at := s.At.Unix(); at > edge-3600 && at < edge+3600 {
+					continue
+				}
+				if !n.right(t, world, &room, &s, ms) {
+					wrong++
+				}
+			}
+		}
+	}
+	return apart, wrong
+}
+
+// right reports whether a node names nobody wrong.
+func (n *node) right(t testing.TB, world *linetest.Network, room *line.Room, s *line.Selector, ms int64) bool {
+	t.Helper()
+	got, holder, err := room.Look(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.State != report.LineUnique {
+		return true
+	}
+	truth := world.Truth(s.Addr, s.Port, ms)
+	name, err := n.lines.Name(t.Context(), holder.Line)
+	if err != nil || name != linetest.Name(truth) {
+		t.Logf("%+v (%d ms): %s, in truth %d, %v", *s, ms, name, truth, err)
+		return false
+	}
+	return true
+}
+
+// TestAgain: files that come again, in part or whole, and older files after newer ones, make nobody's line another's, not
+// for a while either, and take little of what can be known.
+func TestAgain(t *testing.T) {
+	asked, worlds := 4000, 1
+	if os.Getenv("TOCSIN_PROVE") != "" {
+		asked, worlds = 10_000, 60
+	}
+	for mode := 1; mode <= 2; mode++ {
+		decidable, given, wrong, lost := 0, 0, 0, 0
+		for w := range worlds {
+			world := linetest.Simulate(uint64(1000*mode + w))
+			r := rand.New(rand.NewPCG(uint64(w), 11))
+			n := &node{dir: t.TempDir(), log: &memory{}}
+			apart, bad := n.come(t, world, mode, r)
+			wrong += bad
+			ask := questions(world, asked)
+			before, _, _ := n.answers(t.Context(), t, world, ask)
+			for i, log := range world.Logs[:3] { // and all of it once more
+				for at := 0; at < len(log); at += 4000 {
+					records := slices.Clone(log[at:min(at+4000, len(log))])
+					for k := range records {
+						records[k].Received = time.Time{}
+					}
+					if _, err := n.sources[i].Tell(t.Context(), records); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			after, _, bad := n.answers(t.Context(), t, world, ask)
+			wrong += bad
+			for i := range ask {
+				q, b, a := &ask[i], &before[i], &after[i]
+				if b.State == report.LineUnique && a.State != report.LineUnique {
+					if lost++; lost <= 5 {
+						t.Logf("lost: world %d: %+v: %+v", w, q.Selector, a)
+					}
+				}
+				if b.State == report.LineUnique && a.State == report.LineUnique && a.Name != b.Name || b.State == report.LineUnique && b.Name != linetest.Name(q.truth) {
+					wrong++
+				}
+				by := int64(q.Uncertainty / time.Second)
+				if q.Or.IsZero() && world.Decidable(q.Addr, q.Port, line.Span{From: q.At.Unix() - by, To: q.At.Unix() + by + 1}, apart...) {
+					decidable++
+					if b.State == report.LineUnique {
+						given++
+					} else if decidable-given <= 5 {
+						t.Logf("given up: world %d: %+v: %+v", w, q.Selector, b)
+					}
+				}
+			}
+		}
+		t.Logf("mode %d: of %d that can be decided %d are (%.2f %%), %d lost by the last reading, %d wrong", mode, decidable, given, 100*float64(given)/float64(decidable), lost, wrong)
+		if wrong > 0 || decidable*5 < asked*worlds || given*100 < decidable*99 || lost*100 > given {
+			t.Errorf("mode %d: %d wrong, %d of %d decided, %d lost", mode, wrong, given, decidable, lost)
+		}
+	}
+}
+
 // TestNeverWrong asks a simulated access network who held what, 20,000 times in make test and a million times in make
 // prove, of an archive that was closed, killed and damaged while it was told.
 func TestNeverWrong(t *testing.T) {

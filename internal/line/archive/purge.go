@@ -101,7 +101,7 @@ func (s *Source) beforeRead(ctx context.Context) error {
 func (s *Source) forget(day int64) (deleted int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tracker.Settle(day) // also of a source that has said nothing since
+	s.tracker.Forget(day) // also of a source that has said nothing since
 	s.dirty = true
 	if err := s.flush(); err != nil {
 		return 0, err

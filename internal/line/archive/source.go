@@ -220,7 +220,7 @@ func (s *Source) begin(st state, k known) {
 		k.First = line.Never
 	}
 	s.state, s.known, s.ended, s.kept = st, k, buffer{}, k.Rows
-	s.tracker = line.NewTracker(s.rules, func(x line.Session) { s.ended.add(x) })
+	s.tracker = line.NewTracker(s.rules, s.past, func(x line.Session) { s.ended.add(x) })
 	s.tracker.Load(&k.Tracker)
 	s.known.Tracker = line.Snapshot{}
 }
@@ -476,6 +476,22 @@ func (s *Source) Each(_ context.Context, a line.Address, port uint16, proto stri
 		}
 	}
 	return k, nil
+}
+
+// past yields what has ended of a range; see line.Past. Whoever calls it holds mu.
+func (s *Source) past(rng line.Range, q line.Span, yield func(line.Session)) {
+	same := func(x line.Session) {
+		if x.Range == rng {
+			yield(x)
+		}
+	}
+	a := line.Address{Addr: rng.Prefix.Addr(), Realm: rng.Realm}
+	s.ended.each(a, rng.Lo, rng.Proto, q, same)
+	for _, f := range s.files {
+		if f.span.Meets(q) {
+			f.Each(a, rng.Lo, rng.Proto, q, same)
+		}
+	}
 }
 
 // Flush writes what has ended into files, and what is open beside them.

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"tocsin/internal/line"
@@ -21,7 +23,7 @@ const Spec = "FreeRADIUS 3 rlm_detail, default format"
 // Files are the detail files of one server.
 type Files struct {
 	Identity acct.Identity
-	Zone     *time.Location // of the server; nil is UTC. It matters only where a request has no Timestamp
+	Zone     *time.Location // of the server; nil is UTC. It matters only where a request does not say it itself
 }
 
 const (
@@ -70,7 +72,26 @@ type request struct {
 	n          int
 }
 
+// glued finds the first line of a request on a line of another: that was cut off, and what followed it is lost.
+var glued = sync.OnceValue(func() *regexp.Regexp {
+	const day, month = `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)`, `(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)`
+	return regexp.MustCompile(day + ` ` + month + ` [ \d]\d \d\d:\d\d:\d\d \d{4}$`)
+})
+
+var errTogether = errors.New("it is made of two, as a full disk or a crash leaves them, and others may be lost")
+
 func (q *request) line(text string) {
+	if strings.IndexByte(text, 0) >= 0 {
+		q.wrong = errors.New("it has zero bytes in it, as a crash leaves them")
+		return
+	}
+	if at := glued().FindStringIndex(text); at != nil && at[0] > 0 && text[0] != '\t' && text[0] != ' ' && day(text[:at[0]]) {
+		q.wrong = errTogether
+		return
+	} else if at != nil && at[0] > 0 && (text[0] == '\t' || text[0] == ' ') {
+		q.wrong = errTogether
+		return
+	}
 	if text[0] != '\t' && text[0] != ' ' {
 		if q.head != "" {
 			q.wrong = errors.New("two lines of it do not begin with a tab: an empty line is missing before the second")
@@ -90,8 +111,30 @@ func (q *request) line(text string) {
 	if q.attributes == nil {
 		q.attributes = acct.Attributes{}
 	}
+	if len(value) > 0 && (value[0] == '"' || value[0] == '\'') && !closed(value) {
+		q.wrong = errors.New("a value of it has no end: the request was cut off")
+		return
+	}
 	name, _, _ = strings.Cut(name, ":") // a tag
 	q.attributes[name] = append(q.attributes[name], unquoted(value))
+}
+
+// day reports whether a text is a part of a first line: then the rest of it is lost.
+func day(text string) bool {
+	return len(text) >= 2 && strings.Contains("Mon Tue Wed Thu Fri Sat Sun", text[:min(len(text), 3)]) || len(text) == 1
+}
+
+// closed reports whether quotes end where the value does, and nowhere before.
+func closed(v string) bool {
+	for i := 1; i < len(v); i++ {
+		switch v[i] {
+		case '\\':
+			i++
+		case v[0]:
+			return i == len(v)-1
+		}
+	}
+	return false
 }
 
 // unquoted undoes the quotes of a string, with C's escapes.
@@ -147,15 +190,89 @@ func (f *Files) records(q *request) ([]line.Record, error) {
 	if q.wrong != nil {
 		return nil, q.wrong
 	}
+	if q.attributes.Get("Acct-Status-Type") == "" && q.attributes.Get("Packet-Type") == "" {
+		// rlm_detail writes the type of what is no accounting request; those have a status (RFC 2866 §5.1).
+		return nil, errors.New("Acct-Status-Type is missing: a part of it is lost")
+	}
 	received, err := f.received(q)
 	if err != nil {
 		return nil, err
 	}
-	return acct.Records(q.attributes, f.Identity, received)
+	at, ok, err := f.event(q, received)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		delete(q.attributes, "Acct-Delay-Time")
+	}
+	records, err := acct.Records(q.attributes, f.Identity, at)
+	if ok && received.Earliest == received.Latest { // two clocks are known
+		for i := range records {
+			records[i].Received = time.Unix(received.Earliest, 0)
+		}
+	}
+	return records, err
 }
 
-// head is how the first line of a request says the time, in the server's local time.
-const head = "Mon Jan _2 15:04:05 2006"
+const (
+	// head is how the first line of a request says the time, in the server's local time.
+	head = "Mon Jan _2 15:04:05 2006"
+
+	// event is how FreeRADIUS writes a date, in the server's local time, with the zone's abbreviation behind it.
+	event = "Jan _2 2006 15:04:05"
+
+	minute, hour = 60, 3600    // seconds
+	quarter      = 15 * minute // by which zones differ
+	slack        = 5           // between the time in the first line and the Timestamp
+)
+
+// event is when the device says that it happened, where it does (RFC 2869 §5.3): by its clock, which has no delay.
+func (f *Files) event(q *request, received line.Moment) (line.Moment, bool, error) {
+	v := q.attributes.Get("Event-Timestamp")
+	if v == "" {
+		return received, false, nil
+	}
+	if v[0] >= '0' && v[0] <= '9' {
+		at, err := acct.Received(v)
+		return at, true, err
+	}
+	clock, abbrev := v, ""
+	if i := strings.LastIndexByte(v, ' '); i > 0 && !strings.Contains(v[i:], ":") {
+		clock, abbrev = v[:i], v[i+1:]
+	}
+	at, err := time.Parse(event, clock)
+	if err != nil {
+		return received, false, errors.New("its Event-Timestamp is no time")
+	}
+	if abbrev == "UTC" || abbrev == "GMT" {
+		return line.At(at), true, nil
+	}
+	zone := f.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	if here, err := time.ParseInLocation(event, clock, zone); err == nil && abbrev != "" {
+		m, err := line.Local(here, event, clock)
+		for _, one := range [...]int64{m.Earliest, m.Latest} {
+			if name, _ := time.Unix(one, 0).In(zone).Zone(); err == nil && name == abbrev {
+				return line.At(time.Unix(one, 0)), true, nil
+			}
+		}
+	}
+	// Another zone than the config's, or none that is named so: how far it is off stands in the request, as its first line
+	// is in the same zone and its Timestamp in none.
+	if first, err := time.Parse(head, q.head); err == nil && received.Earliest == received.Latest {
+		off := first.Unix() - received.Earliest
+		if rest := ((off+slack)%quarter + quarter) % quarter; rest <= 2*slack {
+			m := line.At(at.Add(-time.Duration(off+slack-rest) * time.Second))
+			if late := received.Earliest - m.Latest; late > minute || late < -minute { // clocks may have been put back in between
+				m = line.Moment{Earliest: m.Earliest - hour, Latest: m.Latest + hour}
+			}
+			return m, true, nil
+		}
+	}
+	return received, false, errors.New("its Event-Timestamp is in another time zone than the config: write that of the server into zone")
+}
 
 func (f *Files) received(q *request) (line.Moment, error) {
 	if v := q.attributes.Get("Timestamp"); v != "" {

@@ -63,6 +63,20 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(request, attribute string) string {
+		return strings.Replace(request, "\tTimestamp", "\t"+attribute+"\n\tTimestamp", 1)
+	}
+	at := func(at int64, more ...string) (want []string) {
+		for _, p := range []string{"198.51.100.7/32", "2001:db8:7:1::/64", "2001:db8:7:100::/56"} {
+			want = append(want, fmt.Sprintf("1 192.0.2.1/0001 %s ann@isp.example at %d%s", p, at, strings.Join(more, "")))
+		}
+		return want
+	}
+	const two = "it is made of two, as a full disk or a crash leaves them, and others may be lost"
 	for name, c := range map[string]struct {
 		files detail.Files
 		text  string
@@ -102,6 +116,24 @@ func TestRead(t *testing.T) {
 			"request 7: Acct-Delay-Time is no number of seconds",
 			"request 8: two lines of it do not begin with a tab: an empty line is missing before the second",
 			"request 9: a line of it is no attribute: it says Name = value",
+		}},
+		"the device says when it happened":                                {detail.Files{}, with(start, "Event-Timestamp = \"Mar  3 2026 09:30:00 UTC\""), at(1772530200)},
+		"the same, as a number":                                           {detail.Files{}, with(start, "Event-Timestamp = 1772530200"), at(1772530200)},
+		"the same, in the server's zone":                                  {detail.Files{Zone: berlin}, with(start, "Event-Timestamp = \"Mar  3 2026 10:30:00 CET\""), at(1772530200)},
+		"the same, in the first of two hours":                             {detail.Files{Zone: london}, with(start, "Event-Timestamp = \"Oct 25 2026 01:30:00 BST\""), at(1792888200)},
+		"the same, in a zone that the request tells":                      {detail.Files{}, with(strings.Replace(start, "10:00:00", "11:00:03", 1), "Event-Timestamp = \"Mar  3 2026 11:00:00 CET\""), at(1772532000)},
+		"the same, late, so that clocks may have been changed in between": {detail.Files{}, with(strings.Replace(start, "10:00:00", "11:00:03", 1), "Event-Timestamp = \"Mar  3 2026 10:30:00 CET\""), at(1772526600, "+7200")},
+		"the same, in a zone that nobody knows": {detail.Files{}, with(strings.Replace(start, "10:00:00", "10:07:00", 1), "Event-Timestamp = \"Mar  3 2026 10:30:00 CET\"") + with(start, "Event-Timestamp = \"yesterday\""), []string{
+			"request 1: its Event-Timestamp is in another time zone than the config: write that of the server into zone", "request 2: its Event-Timestamp is no time",
+		}},
+		"what is made of two, or cut": {detail.Files{}, start[:80] + start + // glued to a value
+			start[:10] + start + // glued to the first line
+			start[:strings.Index(start, "\tNAS-IP")] + start[strings.Index(start, "\tAcct-Status"):] + // attributes of both
+			start[:strings.Index(start, "@")] + "\n\n" + // a value without its end
+			strings.Replace(start, "\tAcct-Status-Type = Start\n", "", 1) + "\x00\x00\x00" + start, []string{
+			"request 1: " + two, "request 2: " + two, "request 3: Acct-Status-Type occurs twice (RFC 2866 §5.13): it is made of two requests",
+			"request 4: a value of it has no end: the request was cut off", "request 5: Acct-Status-Type is missing: a part of it is lost",
+			"request 6: it has zero bytes in it, as a crash leaves them",
 		}},
 		"a line without end": {detail.Files{}, start + "x\n\tA = " + strings.Repeat("y", 70_000) + "\n\n", []string{
 			"1 192.0.2.1/0001 198.51.100.7/32 ann@isp.example at 1772532000", "1 192.0.2.1/0001 2001:db8:7:1::/64 ann@isp.example at 1772532000",

@@ -4,6 +4,7 @@ package dhcpd
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/hex"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"iter"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,37 +40,19 @@ const (
 // Read yields a record for each lease that says who has what, and a *report.RowError for each that cannot be used; leases
 // count from 1. A lease that is not whole, at the end of a file that is still being written, is left out, and read next
 // time. Blocks about other things are left aside.
+//
+// What is damaged is refused as a whole, and with it the lease before or behind: where the server died or the disk was
+// full, a block may go on in the middle of another, and others may be lost in between.
 func (f *Files) Read(r io.Reader) iter.Seq2[line.Record, error] {
 	return func(yield func(line.Record, error) bool) {
 		in := bufio.NewScanner(r)
 		in.Buffer(make([]byte, 0, 4096), maxLine)
-		var open []block // the blocks that are open, the innermost last
-		row := int64(0)
+		in.Split(lines)
+		p := parser{files: f}
 		for in.Scan() {
-			text := strings.TrimSpace(in.Text())
-			switch {
-			case strings.HasPrefix(text, "#"), text == "":
-			case strings.HasSuffix(text, "{") && len(open) == maxDepth:
-				yield(line.Record{}, &report.RowError{Row: row + 1, Reason: "there are more braces open than dhcpd writes: it is no lease file"})
+			rec, ok, err := p.line(in.Text())
+			if (ok || err != nil) && !yield(rec, err) || p.ended {
 				return
-			case strings.HasSuffix(text, "{"):
-				open = append(open, block{head: strings.Fields(strings.TrimSpace(strings.TrimSuffix(text, "{")))})
-			case text == "}" && len(open) > 0:
-				b := open[len(open)-1]
-				open = open[:len(open)-1]
-				if !b.isLease() {
-					continue
-				}
-				row++
-				rec, ok, err := f.lease(&b, open)
-				if err != nil {
-					err = &report.RowError{Row: row, Reason: err.Error()}
-				}
-				if (ok || err != nil) && !yield(rec, err) {
-					return
-				}
-			case len(open) > 0:
-				open[len(open)-1].line(text)
 			}
 		}
 		if err := in.Err(); err != nil {
@@ -76,9 +60,94 @@ func (f *Files) Read(r io.Reader) iter.Seq2[line.Record, error] {
 			if errors.Is(err, bufio.ErrTooLong) {
 				reason = "a line is longer than 64 KiB, and nothing can be read behind it"
 			}
-			yield(line.Record{}, &report.RowError{Row: row + 1, Reason: reason})
+			yield(line.Record{}, &report.RowError{Row: p.row + 1, Reason: reason})
 		}
 	}
+}
+
+// lines splits what is read into lines, and leaves out one that has no end yet.
+func lines(data []byte, atEOF bool) (int, []byte, error) {
+	if atEOF && bytes.IndexByte(data, '\n') < 0 {
+		return len(data), nil, nil
+	}
+	return bufio.ScanLines(data, atEOF)
+}
+
+// parser reads a file line by line.
+type parser struct {
+	files *Files
+	open  []block // the blocks that are open, the innermost last
+	row   int64
+	wrong bool // what is open is damaged, until the block at the top ends: it is said once
+	ended bool // nothing can be read behind
+}
+
+var (
+	errCut      = errors.New("the lease has no end: the file was damaged there, and others may be lost with it")
+	errTogether = errors.New("a line is none that dhcpd writes there: the file was damaged, and leases may be lost")
+)
+
+// line reads a line. ok says that there is a record; an error is a *report.RowError.
+func (p *parser) line(raw string) (rec line.Record, ok bool, err error) {
+	text := strings.TrimSpace(raw)
+	refuse := func(why error) (line.Record, bool, error) {
+		p.row++
+		return line.Record{}, false, &report.RowError{Row: p.row, Reason: why.Error()}
+	}
+	top := text != "" && raw[0] != ' ' && raw[0] != '\t'
+	switch {
+	case strings.HasPrefix(text, "#"), text == "":
+	case strings.HasSuffix(text, "{") && len(p.open) == maxDepth:
+		p.ended = true
+		return refuse(errors.New("there are more braces open than dhcpd writes: it is no lease file"))
+	case strings.HasSuffix(text, "{"):
+		head := strings.Fields(strings.TrimSpace(strings.TrimSuffix(text, "{")))
+		if len(head) > 1 && head[0] == "}" && len(p.open) > 1 { // } else {
+			p.open, head = p.open[:len(p.open)-1], head[1:]
+		}
+		cut := false
+		if top || begins(head) { // dhcpd sets what is within a block in
+			cut = len(p.open) > 0 && !p.wrong
+			p.open, p.wrong = p.open[:0], false
+		}
+		known := begins(head) || len(p.open) > 0 && within(head)
+		p.open = append(p.open, block{head: head})
+		if !known && !p.wrong {
+			p.wrong = true
+			return refuse(errTogether)
+		}
+		if cut {
+			return refuse(errCut)
+		}
+	case text == "}" && len(p.open) > 0:
+		b := p.open[len(p.open)-1]
+		p.open = p.open[:len(p.open)-1]
+		damaged := p.wrong
+		if len(p.open) == 0 {
+			p.wrong = false
+		}
+		if damaged || !b.isLease() {
+			break
+		}
+		rec, ok, wrong := p.files.lease(&b, p.open)
+		if wrong != nil {
+			return refuse(wrong)
+		}
+		p.row++
+		return rec, ok, nil
+	case len(p.open) > 0:
+		b := &p.open[len(p.open)-1]
+		if !p.wrong && !b.line(text) {
+			p.wrong = true
+			return refuse(errTogether)
+		}
+	case !top || !statement(text): // of a block whose beginning is lost
+		if !p.wrong {
+			p.wrong = true
+			return refuse(errTogether)
+		}
+	}
+	return rec, false, nil
 }
 
 // block is what stands in braces: lease ADDR, or within ia-na or ia-pd DUID iaaddr ADDR or iaprefix PREFIX.
@@ -96,16 +165,42 @@ var statements = []string{
 	"binding state ", "starts ", "ends ", "cltt ", "hardware ethernet ", "uid ", "option agent.circuit-id ", "option agent.remote-id ",
 }
 
-func (b *block) line(text string) {
+// heads are what blocks begin with that stand in no other.
+var heads = []string{"lease", "ia-na", "ia-ta", "ia-pd", "failover", "host", "group", "class", "subclass"}
+
+func begins(head []string) bool { return len(head) > 0 && slices.Contains(heads, head[0]) }
+
+// statement reports whether a line may stand in no block.
+func statement(text string) bool {
+	first, _, _ := strings.Cut(text, " ")
+	return strings.HasSuffix(text, ";") && (first == "authoring-byte-order" || first == "server-duid")
+}
+
+// within reports whether a block may stand in another: an address in an IA, or what is to be done when a lease ends.
+func within(head []string) bool {
+	return len(head) > 0 && slices.Contains([]string{"iaaddr", "iaprefix", "on", "if", "else", "elsif", "switch", "case"}, head[0])
+}
+
+// line takes a line of the block. False where dhcpd does not write it so: each statement ends with a semicolon, and of
+// those that are read a block has one.
+func (b *block) line(text string) bool {
+	value, _, comment := strings.Cut(text, "; #") // the date of an epoch
+	if !comment && !strings.HasSuffix(text, ";") && b.isLease() || strings.IndexByte(text, 0) >= 0 {
+		return false
+	}
 	for _, s := range statements {
-		if rest, ok := strings.CutPrefix(text, s); ok {
+		if rest, ok := strings.CutPrefix(value, s); ok {
 			if b.says == nil {
 				b.says = map[string]string{}
 			}
-			value, _, _ := strings.Cut(rest, "; #") // a comment: the date of an epoch
-			b.says[strings.TrimSpace(s)] = strings.TrimSpace(strings.TrimSuffix(value, ";"))
+			name := strings.TrimSpace(s)
+			if _, again := b.says[name]; again && b.isLease() {
+				return false
+			}
+			b.says[name] = strings.TrimSpace(strings.TrimSuffix(rest, ";"))
 		}
 	}
+	return true
 }
 
 // lease makes a record of a block within others. ok is false where it says nothing of who has what. The error names no
@@ -128,13 +223,26 @@ func (f *Files) lease(b *block, within []block) (r line.Record, ok bool, err err
 		if r.Held.Line = f.who(b, within); r.Held.Line == "" {
 			return r, false, fmt.Errorf("the lease has no %s identity, which names the line", cmp.Or(f.Identity, lease.Hardware))
 		}
-	case "free", "expired", "released":
+	case "free", "expired", "released", "backup", "reset":
 		if ends.IsZero() { // it never was anybody's
 			return r, false, nil
 		}
 		r.Action, r.At, r.Held.Line = line.Stop, ends, f.who(b, within)
-	case "abandoned", "backup", "reset", "bootp", "":
+	case "abandoned": // somebody whom the server does not know uses it, since a time between those that it says
+		for _, m := range []line.Moment{starts, last, ends} {
+			if r.At.IsZero() {
+				r.At = m
+			} else if !m.IsZero() {
+				r.At = line.Moment{Earliest: min(r.At.Earliest, m.Earliest), Latest: max(r.At.Latest, m.Latest)}
+			}
+		}
+		if r.Action = line.Stop; r.At.IsZero() { // it was nobody's before
+			return r, false, nil
+		}
+	case "bootp":
 		return r, false, nil
+	case "":
+		return r, false, errors.New("the lease has no binding state: a part of it is missing")
 	default:
 		return r, false, fmt.Errorf("binding state %q is none that dhcpd knows", report.Printable(state))
 	}

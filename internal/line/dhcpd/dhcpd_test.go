@@ -58,6 +58,11 @@ lease 198.51.100.7 {
 }
 `
 
+const (
+	cut      = "the lease has no end: the file was damaged there, and others may be lost with it"
+	together = "a line is none that dhcpd writes there: the file was damaged, and leases may be lost"
+)
+
 const six = `ia-na "\001\000\000\000\000\003\000\001\252" {
   cltt 2 2026/03/03 10:00:00;
   iaaddr 2001:db8:7::1 {
@@ -99,8 +104,22 @@ func TestRead(t *testing.T) {
 			"lease 198.51.100.7 {\n binding state free;\n}\nfailover peer \"x\" state {\n my state normal;\n}\n}\n" + four[:400], []string{
 			"lease 1: the address of the lease is none", "lease 2: a time of the lease is none",
 			"lease 3: the lease has no hardware identity, which names the line", `lease 4: binding state "strange" is none that dhcpd knows`,
+			"lease 7: " + together,
 		}},
-		"braces without end": {dhcpd.Files{}, strings.Repeat("lease x {\n", 20), []string{"lease 1: there are more braces open than dhcpd writes: it is no lease file"}},
+		"braces without end": {dhcpd.Files{}, "lease x {\n" + strings.Repeat(" on x {\n", 20), []string{"lease 1: there are more braces open than dhcpd writes: it is no lease file"}},
+		"a lease that another begins in": {dhcpd.Files{}, four[:strings.Index(four, "  cltt")] + four[strings.Index(four, "lease 198"):], []string{
+			"lease 1: " + cut, "2 198.51.100.7/32 aa:bb:cc:00:00:01 at 1772533800 until 1772535600", "3 198.51.100.7/32 aa:bb:cc:00:00:01 at 1772534700 until 0",
+		}},
+		"a lease that another goes on in": {dhcpd.Files{}, four[:300] + four[strings.Index(four, "lease 198"):], []string{
+			"lease 1: " + together, "3 198.51.100.7/32 aa:bb:cc:00:00:01 at 1772534700 until 0",
+		}},
+		"a lease that goes on in another": {dhcpd.Files{}, four[:300] + "\n" + four[strings.LastIndex(four, "  starts"):], []string{"lease 1: " + together}},
+		"a lease without its beginning":   {dhcpd.Files{}, four[strings.Index(four, "  next"):], []string{"lease 1: " + together, "3 198.51.100.7/32 aa:bb:cc:00:00:01 at 1772534700 until 0"}},
+		"a hole":                          {dhcpd.Files{}, "lease 198.51.100.7 {\n  starts 2 \x00\x00\x00;\n  binding state active;\n}\n\x00\x00\n" + four[strings.LastIndex(four, "lease 198"):], []string{"lease 1: " + together, "lease 2: " + together, "3 198.51.100.7/32 aa:bb:cc:00:00:01 at 1772534700 until 0"}},
+		"what runs when a lease ends": {dhcpd.Files{}, strings.Replace(four[:strings.LastIndex(four, "lease 198")], "  uid", "  on expiry or release {\n    if known {\n      set x = \"1\";\n    } else {\n      set x = \"2\";\n    }\n  }\n  uid", 1), []string{
+			"2 198.51.100.7/32 aa:bb:cc:00:00:01 at 1772533800 until 1772535600",
+		}},
+		"abandoned: nobody's since some time between its own": {dhcpd.Files{}, "lease 198.51.100.7 {\n  starts 2 2026/03/03 10:00:00;\n  ends 2 2026/03/03 11:00:00;\n  binding state abandoned;\n}\n", []string{"3 198.51.100.7/32  at 1772532000 until 0"}},
 		"a line without end": {dhcpd.Files{}, "lease 198.51.100.7 {\n" + strings.Repeat("x", 70_000), []string{"lease 1: a line is longer than 64 KiB, and nothing can be read behind it"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,8 +71,10 @@ func (h *Hold) Validate(now time.Time) error {
 	if !h.Addr.IsValid() {
 		bad("addr", "name one address")
 	}
-	if !line.IsProto(h.Proto) {
-		bad("proto", "write tcp or udp")
+	if proto, ok := line.Protocol(h.Proto); ok {
+		h.Proto = proto
+	} else {
+		bad("proto", "write tcp or udp, or the protocol's number")
 	}
 	switch {
 	case h.From.IsZero() || !h.From.Before(h.To):

@@ -85,6 +85,17 @@ type Store interface {
 
 	// Questions returns those that wait, oldest first.
 	Questions(ctx context.Context) ([]Kept, error)
+
+	// AskedQuestions returns those of a range, and what NoteAct kept, newest first.
+	AskedQuestions(ctx context.Context, r Range) ([]Kept, error)
+}
+
+// Range is which questions are listed. The zero value lists none.
+type Range struct {
+	Day      time.Time // only those of the UTC day that begins then; zero: of every day
+	Before   time.Time // only those older than this; zero: from the newest
+	BeforeID report.ID // of those of the very same time, only those whose id is smaller
+	Limit    int
 }
 
 // Log is the evidence log.
@@ -250,6 +261,11 @@ func (d *Desk) Decide(ctx context.Context, id report.ID, who string, approve boo
 
 // Questions are those that wait for a second person, oldest first.
 func (d *Desk) Questions(ctx context.Context) ([]Kept, error) { return d.Store.Questions(ctx) }
+
+// Asked are questions of a range, whatever their state, newest first.
+func (d *Desk) Asked(ctx context.Context, r Range) ([]Kept, error) {
+	return d.Store.AskedQuestions(ctx, r)
+}
 
 var errWho = &report.FieldError{Field: "who", Rule: "say who asks"}
 

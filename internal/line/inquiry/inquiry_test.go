@@ -109,6 +109,10 @@ func (o *office) DecideQuestion(_ context.Context, id report.ID, who string, app
 
 func (o *office) Questions(context.Context) ([]inquiry.Kept, error) { return nil, nil }
 
+func (o *office) AskedQuestions(context.Context, inquiry.Range) ([]inquiry.Kept, error) {
+	return nil, nil
+}
+
 var noon = time.Date(2026, 3, 3, 12, 0, 0, 0, time.UTC)
 
 func desk(budget int) (*inquiry.Desk, *office) {

@@ -47,6 +47,8 @@ func (q *Question) validate() error {
 	switch q.Kind {
 	case Which:
 		s := &q.Selector
+		proto, known := line.Protocol(s.Proto)
+		s.Proto = proto
 		switch {
 		case !s.Addr.IsValid():
 			bad("addr", "name one address")
@@ -54,8 +56,8 @@ func (q *Question) validate() error {
 			bad("at", "say when, with the zone: 2026-03-01T02:10:00Z")
 		case s.At.After(q.At.Add(maxFuture)):
 			bad("at", "that time has not come yet")
-		case !line.IsProto(s.Proto):
-			bad("proto", "write tcp or udp")
+		case !known:
+			bad("proto", "write tcp or udp, or the protocol's number")
 		case s.Uncertainty < 0 || s.Uncertainty > day:
 			bad("uncertainty", "give 0s to 24h")
 		}

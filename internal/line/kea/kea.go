@@ -47,7 +47,8 @@ const (
 
 // Read yields a record for each row, and a *report.RowError for each that cannot be used; rows count from 1 behind the
 // header. A row that is not whole, at the end of a file that is still being written, is left out, and read next time. A
-// *report.RowError with Row 0 says that it is no such file.
+// *report.RowError with Row 0 says that it is no such file. With the refusal of a row that is whole comes which addresses it
+// is about.
 func (f *Files) Read(r io.Reader) iter.Seq2[line.Record, error] {
 	return func(yield func(line.Record, error) bool) {
 		in := bufio.NewReaderSize(r, maxLine)
@@ -110,12 +111,15 @@ func (f *Files) row(cells []string, at map[string]int) (line.Record, error) {
 		}
 		return ""
 	}
-	if len(cells) < at["state"]+1 {
-		r := line.Record{}
-		if prefix, err := leased(cell("address"), cell("lease_type"), cell("prefix_len")); err == nil {
-			r.Range.Prefix = prefix
-		}
-		return r, fmt.Errorf("the row has %d columns, too few for a lease", len(cells))
+	// A row that is not whole may have another in it, and what it says of its address may be a part of one.
+	if len(cells) != len(at) {
+		return line.Record{}, fmt.Errorf("the row has %d columns, and the header %d: a part of it is missing, or two rows are run together", len(cells), len(at))
+	}
+	if slices.ContainsFunc(cells, func(c string) bool { return strings.IndexByte(c, 0) >= 0 }) {
+		return line.Record{}, errors.New("the row has zero bytes in it, as a crash leaves them")
+	}
+	if hw := cell("hwaddr"); !pairs(hw) {
+		return line.Record{}, errors.New("hwaddr is none: the row is damaged, or made of two")
 	}
 	prefix, err := leased(cell("address"), cell("lease_type"), cell("prefix_len"))
 	if err != nil {
@@ -152,6 +156,16 @@ func (f *Files) row(cells []string, at map[string]int) (line.Record, error) {
 		return r, errors.New(report.Reason(bad))
 	}
 	return r, nil
+}
+
+// pairs reports whether a text is pairs of hexadecimal digits with colons between, or nothing.
+func pairs(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; i%3 == 2 && c != ':' || i%3 != 2 && !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
+			return false
+		}
+	}
+	return len(text)%3 != 1 && (len(text) == 0 || len(text)%3 == 2)
 }
 
 // unescaped undoes Kea's way of writing a comma in a cell, which has no quotes: &#x and two hexadecimal digits.

@@ -72,13 +72,18 @@ func TestRead(t *testing.T) {
 		"the relay next to the client": {kea.Files{Identity: lease.Circuit}, head6 + "2001:db8:7::1,00,60,1000,1,30,0,5,128,0,0,,,0," + esc(six) + ",,,0\n", []string{
 			"2 2001:db8:7::1/128 0a0a at 940 until 1000",
 		}},
+		"two rows run together, and one with another's rest": {kea.Files{}, head4 + "10.0.0.7,aa:bb:cc:00:00:01,,3600,17710.0.0.8,aa:bb:cc:00:00:02,,3600,1772535600,1,0,0,,0,,0\n" +
+			"10.0.0.9,aa:bb:cc:00:00aa:bb:cc:00:00:03,,3600,1772535600,1,0,0,,0,,0\n10.0.0.9,aa:bb:cc:00:00:03,,3600,177253\x00\x00\x00,1,0,0,,0,,0\n", []string{
+			"row 1: the row has 16 columns, and the header 12: a part of it is missing, or two rows are run together",
+			"row 2: hwaddr is none: the row is damaged, or made of two", "row 3: the row has zero bytes in it, as a crash leaves them",
+		}},
 		"bad rows cost themselves, and half a row waits": {kea.Files{}, head4 +
 			"10.0.0.300,aa,,60,1000,1,0,0,,0,,0\n10.0.0.7,aa,,x,1000,1,0,0,,0,,0\n10.0.0.7,aa,,60,-1,1,0,0,,0,,0\n10.0.0.7,aa,,60,1000,1,0,0,,9,,0\n10.0.0.7,,,60,1000,1,0,0,,0,,0\n10.0.0.7\n\n" +
 			"10.0.0.7,aa,,60,1000,1,0,0,,0,,0\n10.0.0.7,aa,,60,10", []string{
 			"row 1: address is none", "row 2: valid_lifetime is no number of seconds", "row 3: expire is no time in seconds",
 			`row 4: state "9" is none that Kea knows: a newer Kea may have written it`,
 			"row 5: the lease has no hardware identity, which names the line: see whether Kea keeps it (store-extended-info)",
-			"row 6: the row has 1 columns, too few for a lease", "2 10.0.0.7/32 aa at 940 until 1000",
+			"row 6: the row has 1 columns, and the header 12: a part of it is missing, or two rows are run together", "2 10.0.0.7/32 aa at 940 until 1000",
 		}},
 		"no lease file":     {kea.Files{}, "a,b\n1,2\n", []string{"row 0: the header has no column address: it is no lease file of Kea"}},
 		"a row without end": {kea.Files{}, head4 + strings.Repeat("x", 300_000), []string{"row 1: the row is longer than 256 KiB, and nothing can be read behind it"}},

@@ -16,9 +16,12 @@ import (
 
 // Network is what happened and what was said of it:
 //
-//	lines   0-149: RADIUS, public addresses, three NASes that crash now and then
-//	lines 150-299: DHCP leases of inside addresses, logged in London's local time over the end of summer time; their
-//	               traffic leaves by port blocks that a NAT logs whose clock is off
+//	lines   0-149: RADIUS, public addresses, three NASes that crash now and then and count their sessions anew; two of
+//	               them say no more than how long a session lasts, which may move to another address; some stops name none
+//	lines 150-299: DHCP leases of inside addresses, logged in London's local time over the end of summer time, some renewed
+//	               for less than they had, some given back by another client than had them by the log; their traffic
+//	               leaves by port blocks that two NATs log, whose clocks are off, each by another time. Some of their rows
+//	               are damaged, in the second of a good one
 //	lines 300-363: inside addresses that a table knows, behind a NAT without a log
 
 type Network struct {
@@ -33,13 +36,14 @@ type Network struct {
 	blocks  map[block][]*fact
 	records [4][]sent
 	gaps    [4][]line.Span
+	torn    []line.Span // of the NATs' rows, beside the gaps
 }
 
 // Rules are how the records of each log are to be understood.
 func Rules() [4]line.Rules { return [4]line.Rules{{Interim: true}, {}, {}, {Standing: true}} }
 
-// ClockOff is by how many seconds the clock of the third log is off.
-const ClockOff = 3
+// clocksOff is by how many seconds the clocks of the NATs are off.
+var clocksOff = [2]int64{3, 10}
 
 const (
 	dayMS  = 24 * 3600 * 1000
@@ -144,7 +148,7 @@ func (n *Network) send(log int, r line.Record) {
 	for range copies {
 		ahead := int64(0)
 		if log == 2 {
-			ahead = ClockOff
+			ahead = clocksOff[natOf(r.NAS)]
 		}
 		comes := r.At.Earliest - ahead
 		if n.r.IntN(5) == 0 { // the others come at once
@@ -192,7 +196,8 @@ func (n *Network) dial() {
 	for l := range next {
 		next[l] = n.r.Int64N(hourMS)
 	}
-	for serial := 0; ; serial++ {
+	serials := map[[2]int]int{} // by device, and how often it had crashed
+	for {
 		l := 0
 		for i := range next {
 			if next[i] < next[l] {
@@ -221,11 +226,26 @@ func (n *Network) dial() {
 			a = n.r.IntN(pool)
 		}
 		free[a] = to
+		moves, b := to, a
+		if box > 0 && n.r.IntN(6) == 0 {
+			for free[b] > from {
+				b = n.r.IntN(pool)
+			}
+			moves = from + n.r.Int64N(to-from) + 1
+			free[a], free[b] = moves, to
+		}
 		next[l] = to + int64(n.r.ExpFloat64()*0.5*hourMS)
 		if crashed {
 			next[l] += 300_000
 		}
-		n.session(serial, box, l, addr4("198.51.100.0", a), from, to, crashed)
+		life := [2]int{box}
+		for _, at := range crashes[box] {
+			if at <= from {
+				life[1]++
+			}
+		}
+		serials[life]++
+		n.session(serials[life], box, l, [2]netip.Addr{addr4("198.51.100.0", a), addr4("198.51.100.0", b)}, from, moves, to, crashed)
 	}
 }
 
@@ -234,35 +254,67 @@ func Name(l int) string { return fmt.Sprintf("line%d@isp.example", l) }
 
 func nas(i int) string { return fmt.Sprint("nas", i) }
 
-func (n *Network) session(serial, box, l int, addr netip.Addr, from, to int64, crashed bool) {
-	f := &fact{from: from, to: to, line: l}
-	r := line.Record{
-		NAS: nas(box), Session: fmt.Sprint("s", serial), Range: line.Whole(one(addr)), Held: line.Held{Line: Name(l)},
-	}
-	known, seen := false, int64(0)
+// session is one that holds the first of two addresses until it moves, and then the second.
+func (n *Network) session(serial, box, l int, addrs [2]netip.Addr, from, moves, to int64, crashed bool) {
+	facts := [2]*fact{{from: from, to: moves, line: l}, {from: moves, to: to, line: l}}
+	r := line.Record{NAS: nas(box), Session: fmt.Sprint("s", serial), Held: line.Held{Line: Name(l)}}
+	var first, seen [2]int64
 	tell := func(what line.Action, ms int64) {
 		at := unix(ms)
-		if at > unix(days*dayMS) || n.lost(0, at, 0.005) {
+		has, by := 0, 0.005
+		if moves < to && ms >= moves {
+			has = 1
+		}
+		if ms == moves {
+			by = 0 // else nobody could know of it
+		}
+		if at > unix(days*dayMS) || n.lost(0, at, by) {
 			return
 		}
-		r.Action, r.At, r.Since = what, line.Moment{Earliest: at, Latest: at}, line.Moment{}
-		if what != line.Start {
+		r.Action, r.At, r.Since, r.Range = what, line.Moment{Earliest: at, Latest: at}, line.Moment{}, line.Whole(one(addrs[has]))
+		sure := at
+		switch {
+		case what == line.Start:
+			sure++
+		case box == 0: // the device says when it began
 			r.Since = line.Moment{Earliest: unix(from), Latest: unix(from)}
+			sure = unix(from) + 1
+		default: // as acct makes of how long it lasted
+			r.Since = line.Moment{Earliest: at - (ms-from)/1000 - 1, Latest: at}
+			sure++
+		}
+		if what == line.Stop && n.r.IntN(3) == 0 {
+			r.Range, r.Since = line.Range{}, line.Moment{}
+		} else if first[has] == 0 || sure < first[has] {
+			first[has] = sure
 		}
 		n.send(0, r)
-		known, seen = true, max(seen, at)
+		seen[has] = max(seen[has], at)
 	}
 	tell(line.Start, from)
 	for ms := from + 600_000; ms < to; ms += 600_000 {
-		tell(line.Alive, ms)
+		if ms-600_000 < moves && moves <= ms && moves < to {
+			tell(line.Alive, moves)
+		}
+		if ms != moves {
+			tell(line.Alive, ms)
+		}
+	}
+	if late := (to - from - 1) / 600_000 * 600_000; moves < to && moves > from+late {
+		tell(line.Alive, moves)
 	}
 	if !crashed {
 		tell(line.Stop, to)
 	}
-	if known {
-		f.sure = []line.Span{{From: unix(from) + 1, To: seen}}
+	for i, f := range facts {
+		if first[i] != 0 && first[i] < seen[i] {
+			f.sure = []line.Span{{From: first[i], To: seen[i]}}
+		}
+		n.radius[addrs[i]] = append(n.radius[addrs[i]], f)
+		if moves == to {
+			break
+		}
 	}
-	n.radius[addr] = append(n.radius[addr], f)
 }
 
 // lease simulates DHCP: leases of an hour, renewed at half time, some released.
@@ -282,24 +334,42 @@ func (n *Network) lease() {
 				continue
 			}
 			left := from + 1000 + int64(n.r.ExpFloat64()*8*hourMS)
-			released := n.r.IntN(2) == 0
+			released, shorter, usurped := n.r.IntN(2) == 0, n.r.IntN(8) == 0, n.r.IntN(25) == 0
 			addr := addr4("10.0.0.0", a)
 			f := &fact{from: from, line: first + l}
 			r := line.Record{
 				Range: line.Range{Prefix: one(addr), Realm: cgnRealm, Hi: 65535}, Held: line.Held{Line: Name(first + l)}, Action: line.Alive,
 			}
-			until := from
+			until, last := from, from
 			for ms := from; ms < left; ms += hourMS / 2 {
 				until = ms + hourMS
+				if shorter = shorter && ms > from; shorter || ms > from && ms+hourMS/2 >= left && n.r.IntN(4) == 0 {
+					until, left, released, usurped = ms+600_000, ms+1, false, false
+				}
+				last = ms
 				if n.lost(1, unix(ms), 0) {
 					continue
 				}
 				r.At, r.Until = local(ms), local(until)
 				n.send(1, r)
+				for i := range f.sure { // what is said last counts
+					f.sure[i].To = min(f.sure[i].To, r.Until.Earliest)
+				}
 				f.sure = append(f.sure, n.ungapped(1, line.Span{From: r.At.Latest + 1, To: r.Until.Earliest}))
 			}
 			f.to = until
-			if released {
+			switch {
+			case usurped && !n.lost(1, unix(last+usurpedMS[2]), 0):
+				began, ended := last+usurpedMS[1], last+usurpedMS[2]
+				f.to = last + usurpedMS[0]
+				for i := range f.sure {
+					f.sure[i].To = min(f.sure[i].To, local(last).Earliest)
+				}
+				other := first + (l+1+n.r.IntN(lines-1))%lines
+				n.leases[addr] = append(n.leases[addr], &fact{from: began, to: ended, line: other})
+				r.Action, r.At, r.Until, r.Held.Line = line.Stop, local(ended), line.Moment{}, Name(other)
+				n.send(1, r)
+			case released:
 				f.to = min(until, left)
 				if !n.lost(1, unix(left), 0) {
 					r.Action, r.At, r.Until = line.Stop, local(left), line.Moment{}
@@ -316,9 +386,17 @@ func (n *Network) lease() {
 	}
 }
 
+// usurpedMS is when, after the last word of a lease, it is given back, somebody else has it, and gives it back. Of these
+// the log says the last alone.
+var usurpedMS = [3]int64{120_000, 180_000, 900_000}
+
 // ungapped is a span up to the log's next gap: what has no name may be somebody else's behind it.
 func (n *Network) ungapped(log int, s line.Span) line.Span {
-	for _, g := range n.gaps[log] {
+	gaps := n.gaps[log]
+	if log == 2 {
+		gaps = slices.Concat(gaps, n.torn)
+	}
+	for _, g := range gaps {
 		if g.From < s.To && g.To > s.From {
 			s.To = min(s.To, max(g.From, s.From))
 		}
@@ -328,7 +406,15 @@ func (n *Network) ungapped(log int, s line.Span) line.Span {
 
 const blockSize = 512
 
-// translate simulates a NAT that logs port blocks of 512, on two addresses; its clock is three seconds ahead.
+// natOf is the number of a NAT by its name.
+func natOf(name string) int {
+	if name == "nat1" {
+		return 1
+	}
+	return 0
+}
+
+// translate simulates two NATs that log port blocks of 512, each on an address; their clocks are ahead.
 func (n *Network) translate() {
 	type slot struct {
 		b    block
@@ -340,7 +426,8 @@ func (n *Network) translate() {
 			slots = append(slots, slot{b: block{addr4("192.0.2.0", a), uint16(lo)}})
 		}
 	}
-	const ahead = ClockOff * 1000
+	torn := []int64{n.r.Int64N(days * dayMS), n.r.Int64N(days * dayMS), n.r.Int64N(days * dayMS)} // not before these times
+	raw := map[*fact]line.Span{}
 	var wants []*fact
 	who := map[*fact]netip.Addr{}
 	for addr, facts := range n.leases {
@@ -360,17 +447,30 @@ func (n *Network) translate() {
 			if slots[i].free > from {
 				break
 			}
-			slots[i].free = to
 			b := slots[i].b
+			box := int(b.addr.As4()[3])
+			ahead := clocksOff[box] * 1000
+			tear := len(torn) > 0 && from >= torn[0] && from < torn[0]+4*hourMS && (from+ahead)%1000 < 900
+			if tear { // it ends at once, and that row is damaged
+				to = from + 50
+				torn = torn[1:]
+			}
+			slots[i].free = to
 			bf := &fact{from: from, to: to, line: -1, inside: who[f]}
 			r := line.Record{
-				NAS: "nat", Range: line.Range{Prefix: one(b.addr), Lo: b.lo, Hi: b.lo + blockSize - 1},
+				NAS: fmt.Sprint("nat", box), Range: line.Range{Prefix: one(b.addr), Lo: b.lo, Hi: b.lo + blockSize - 1},
 				Held: line.Held{Inside: who[f], Realm: cgnRealm},
 			}
 			begun, ended := unix(from+ahead), unix(to+ahead)
 			started := !n.lost(2, begun, 0) && begun < unix(days*dayMS)
 			if started {
 				r.Action, r.At = line.Start, line.Moment{Earliest: begun, Latest: begun}
+				if tear {
+					n.tear(r)
+					n.blocks[b] = append(n.blocks[b], bf)
+					from = to + 1000
+					continue
+				}
 				n.send(2, r)
 			}
 			stopped := ended < unix(days*dayMS) && !n.lost(2, ended, 0)
@@ -379,12 +479,24 @@ func (n *Network) translate() {
 				n.send(2, r)
 			}
 			if started && (stopped || ended < unix(days*dayMS)) {
-				bf.sure = []line.Span{n.ungapped(2, line.Span{From: begun + 1, To: ended})}
+				raw[bf] = line.Span{From: begun + 1, To: ended}
 			}
 			n.blocks[b] = append(n.blocks[b], bf)
 			from = to + int64(n.r.ExpFloat64()*0.2*hourMS) + 1000
 		}
 	}
+	for f, s := range raw {
+		f.sure = []line.Span{n.ungapped(2, s)}
+	}
+}
+
+// tear sends a record, and at once that others of its second are damaged.
+func (n *Network) tear(r line.Record) {
+	at := r.At.Earliest
+	n.torn = append(n.torn, line.Span{From: at, To: at + 1})
+	comes := at - clocksOff[natOf(r.NAS)]
+	r.Received = time.Unix(comes, 0)
+	n.records[2] = append(n.records[2], sent{r, comes}, sent{line.Record{Action: line.Missing, Since: r.At, At: r.At}, comes})
 }
 
 func (n *Network) static() {
@@ -426,10 +538,14 @@ func (n *Network) Truth(a netip.Addr, port uint16, ms int64) int {
 	return -1
 }
 
-// Decidable says whether the logs say for certain that one line held a port throughout a time.
-func (n *Network) Decidable(a netip.Addr, port uint16, q line.Span) bool {
+// Decidable says whether the logs say for certain that one line held a port throughout a time. What went on at some time
+// apart is left out: as where the logs came in two parts, the later one first.
+func (n *Network) Decidable(a netip.Addr, port uint16, q line.Span, apart ...line.Span) bool {
 	within := func(facts []*fact, q line.Span) *fact {
 		for _, f := range facts {
+			if slices.ContainsFunc(apart, line.Span{From: unix(f.from), To: unix(f.to) + 1}.Meets) {
+				continue
+			}
 			at := q.From
 			for _, s := range f.sure {
 				if s.From <= at && s.To > at {
@@ -451,7 +567,7 @@ func (n *Network) Decidable(a netip.Addr, port uint16, q line.Span) bool {
 	if port < 1024 {
 		return false
 	}
-	const measured = ClockOff + 1 // both clocks are read in whole seconds
+	measured := slices.Max(clocksOff[:]) + 1 // all clocks are read in whole seconds
 	f := within(n.blocks[block{a, (port-1024)/blockSize*blockSize + 1024}], line.Span{From: q.From - measured, To: q.To + measured})
 	return f != nil && within(n.leases[f.inside], q) != nil
 }

@@ -12,6 +12,7 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,6 +27,11 @@ import (
 type Logs struct {
 	Realm string         // of the inside addresses: the source that knows whose they are has it too
 	Zone  *time.Location // of times without a zone; nil is UTC
+
+	// VRFs are the realms of inside addresses in other VRFs than the device's main one, by the names that the device logs;
+	// "*" stands for those that are not named. What is of another VRF is refused (ErrVRF): the same private address may be
+	// somebody else there.
+	VRFs map[string]string
 
 	// OwnPorts says that each inside address has outside ports of its own, also behind devices that could do otherwise.
 	// Else what those say is refused (ErrOverloads): the port alone would name the wrong line.
@@ -84,8 +90,10 @@ type compiled struct {
 	*layout
 	begins string // each match does; empty where attributes are quoted
 	re     *regexp.Regexp
-	groups [names]int    // of re; 0: none
-	attrs  [names]string // that hold what is named, where attributes are quoted
+	prefix func() *regexp.Regexp // of what begins as a match does and is cut off; nil where attributes are quoted
+	sign   *regexp.Regexp        // how.sign; nil: the mark is it
+	groups [names]int            // of re; 0: none
+	attrs  [names]string         // that hold what is named, where attributes are quoted
 }
 
 // name is what a pattern can name.
@@ -97,12 +105,14 @@ const (
 	lo
 	hi
 	proto
+	vrf
+	tunnel
 	epoch
 	began
 	names
 )
 
-var nameTexts = [names]string{"inside", "outside", "lo", "hi", "proto", "epoch", "began"}
+var nameTexts = [names]string{"inside", "outside", "lo", "hi", "proto", "vrf", "tunnel", "epoch", "began"}
 
 // table is compiled when it is first asked for.
 var table = sync.OnceValue(func() []compiled {
@@ -110,6 +120,9 @@ var table = sync.OnceValue(func() []compiled {
 	for i := range layouts {
 		c := &all[i]
 		c.layout = &layouts[i]
+		if c.how.sign != "" {
+			c.sign = regexp.MustCompile(c.how.sign)
+		}
 		if c.how.quoted {
 			for part := range strings.FieldsSeq(c.pattern) {
 				what, attr, _ := strings.Cut(part, "=")
@@ -119,12 +132,19 @@ var table = sync.OnceValue(func() []compiled {
 		}
 		c.begins, _ = regexp.MustCompile(c.pattern).LiteralPrefix()
 		c.re = regexp.MustCompile("^(?:" + c.pattern + ")") // which is much quicker where it does not have to look for its beginning
+		c.prefix = sync.OnceValue(func() *regexp.Regexp {
+			whole, _ := syntax.Parse(c.pattern, syntax.Perl) // it was compiled just now
+			return regexp.MustCompile("^(?:" + begun(whole) + ")$")
+		})
 		for n, what := range nameTexts {
 			c.groups[n] = max(c.re.SubexpIndex(what), 0)
 		}
 	}
 	return all
 })
+
+// signed reports whether a line with the mark says who has which ports, whole or not.
+func (c *compiled) signed(text string) bool { return c.sign == nil || c.sign.MatchString(text) }
 
 // values are what a line says, by name; empty: nothing.
 type values [names]string
@@ -157,30 +177,54 @@ func (c *compiled) attributes(text string) (v values, end int) {
 		if attr == "" {
 			continue
 		}
-		if v[n] = attribute(text, attr); v[n] == "" && name(n) != epoch && name(n) != began {
+		if v[n] = attribute(text, attr); v[n] == "" && name(n) != vrf && name(n) != epoch && name(n) != began {
 			return v, -1
 		}
+	}
+	if !strings.Contains(text[strings.LastIndexByte(text, '"')+1:], "]") {
+		return v, -1 // RFC 5424 §6.3: the element has no end
 	}
 	return v, len(text)
 }
 
-// attribute is the value of an attribute, "" where there is none; before its name is a space or a bracket.
+// twice reports whether an attribute that is read occurs twice: then the line is made of two.
+func (c *compiled) twice(text string) bool {
+	for _, attr := range c.attrs {
+		if attr == "" {
+			continue
+		}
+		if at := place(text, attr); at >= 0 && place(text[at:], attr) >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// attribute is the value of an attribute, "" where there is none.
 func attribute(text, attr string) string {
+	at := place(text, attr)
+	if at < 0 {
+		return ""
+	}
+	value, _, ok := strings.Cut(text[at:], `"`)
+	if !ok {
+		return ""
+	}
+	return value
+}
+
+// place is where the value of an attribute begins, -1 where there is none; before its name is a space or a bracket.
+func place(text, attr string) int {
 	for from := 0; ; {
 		at := strings.Index(text[from:], attr)
 		if at < 0 {
-			return ""
+			return -1
 		}
 		at += from
 		from = at + len(attr)
-		if at == 0 || text[at-1] != ' ' && text[at-1] != '[' {
-			continue
+		if at > 0 && (text[at-1] == ' ' || text[at-1] == '[') {
+			return from
 		}
-		value, _, ok := strings.Cut(text[from:], `"`)
-		if !ok {
-			return ""
-		}
-		return value
 	}
 }
 
@@ -188,7 +232,10 @@ func attribute(text, attr string) string {
 // where it is of no layout. The error is one sentence that names no address.
 func (l *Logs) Line(text string, received time.Time) ([]line.Record, error) {
 	records, err := l.Message(nil, text, line.Moment{}, "")
-	if len(records) == 0 {
+	if len(records) == 0 && err == nil {
+		err = unfinished(text)
+	}
+	if err != nil || len(records) == 0 {
 		return nil, err
 	}
 	nas := host(text)
@@ -216,13 +263,17 @@ func (l *Logs) Line(text string, received time.Time) ([]line.Record, error) {
 // layout. The error is one sentence that names no address: the line says who has which ports, and not so that it can be
 // used.
 func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas string) ([]line.Record, error) {
-	torn, none := false, len(records)
+	torn, checked, none := false, false, len(records)
 	all := table()
 	for i := range all {
 		c := &all[i]
 		if !strings.Contains(text, c.mark) {
 			continue
 		}
+		if !checked && together(text, true) {
+			return records, errTogether
+		}
+		checked = true
 		rest, before, found := text, len(records), false
 		for {
 			v, end := c.find(rest)
@@ -230,6 +281,9 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 				break
 			}
 			found = true
+			if !c.how.many && (strings.Count(text, c.mark) > 1 || c.twice(text)) {
+				return records[:none], errTogether
+			}
 			if last := text[len(text)-1]; end == len(rest) && !c.how.quoted && len(text) >= leastCut && last >= '0' && last <= '9' {
 				return records[:before], errCut
 			}
@@ -251,12 +305,12 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 				break
 			}
 		}
-		torn = torn || c.how.sure && (!found || c.how.many && strings.Contains(rest, c.mark))
+		torn = torn || c.how.sure && (!found && c.signed(text) || c.how.many && (strings.Contains(rest, c.mark) || found && !strings.HasSuffix(strings.TrimRight(text, " "), "]")))
 		if found && !c.how.joined {
 			return records, nil
 		}
 	}
-	if torn { // what it says is not to be relied on, as far as it can be read
+	if torn || len(records) == none && text != "" && ends(text) { // what it says is not to be relied on, as far as it can be read
 		return records[:none], errTorn
 	}
 	return records, nil
@@ -265,9 +319,20 @@ func (l *Logs) Message(records []line.Record, text string, at line.Moment, nas s
 // ErrOverloads is why a line of a device is refused that may give one port to several inside addresses at a time.
 var ErrOverloads = errors.New("each subscriber has ports of its own: say so with own_ports: true, else a port names nobody, as this device may give one to several at a time")
 
-var errCut = errors.New("the line ends within what it says, and may be cut off: let the syslog servers on its way take longer messages")
+// ErrVRF is why a line is refused that is about an address in a VRF of which nobody has said what it is.
+var ErrVRF = errors.New("the inside address is in a VRF that vrfs does not name, and may be another line's there: say which realm each VRF of the device is, as vrfs: {\"1\": cgn}")
 
-var errTorn = errors.New("the line says who has which ports, and a part of it is missing or unknown")
+// realm is that of a VRF; false where nobody knows. The main one has no name, or one of these.
+func (l *Logs) realm(vrf string) (string, bool) {
+	if realm, ok := l.VRFs[vrf]; ok {
+		return realm, true
+	}
+	if slices.Contains([]string{"", "-", "0", "N/A", "default"}, vrf) {
+		return l.Realm, true
+	}
+	realm, ok := l.VRFs["*"]
+	return realm, ok
+}
 
 func (l *Logs) record(c *compiled, v *values, at line.Moment) (line.Record, error) {
 	r := line.Record{Action: c.action, At: at}
@@ -276,7 +341,14 @@ func (l *Logs) record(c *compiled, v *values, at line.Moment) (line.Record, erro
 	if err1 != nil || err2 != nil || in.Zone() != "" || !out.Is4() {
 		return r, errors.New("an address of the line is none")
 	}
-	r.Held = line.Held{Inside: in.Unmap(), Realm: l.Realm}
+	if b4, err := netip.ParseAddr(v[tunnel]); err == nil && b4.Is6() && b4.Zone() == "" {
+		in = b4
+	}
+	realm, ok := l.realm(v[vrf])
+	if !ok {
+		return r, ErrVRF
+	}
+	r.Held = line.Held{Inside: in.Unmap(), Realm: realm}
 	r.Range = line.Whole(netip.PrefixFrom(out, 32))
 	if v[lo] != "" {
 		first, err1 := strconv.ParseUint(v[lo], 10, 16)
@@ -302,15 +374,16 @@ func (l *Logs) record(c *compiled, v *values, at line.Moment) (line.Record, erro
 
 // protocol is that of a name or number. It is no part of the line, which would be kept in memory for it.
 func protocol(s string) string {
-	switch {
+	switch { // the usual ones without making a text
 	case s == "" || s == "0" || s == "-":
 		return ""
 	case s == "6" || strings.EqualFold(s, "tcp"):
 		return "tcp"
 	case s == "17" || strings.EqualFold(s, "udp"):
 		return "udp"
-	case s == "1" || strings.EqualFold(s, "icmp"):
-		return "icmp"
+	}
+	if known, ok := line.Protocol(s); ok {
+		return known
 	}
 	return strings.Clone(strings.ToLower(s))
 }

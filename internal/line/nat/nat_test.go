@@ -165,7 +165,7 @@ func TestLayouts(t *testing.T) {
 				t.Fatalf("%v: want a sentence, input and want", err)
 			}
 			var out strings.Builder
-			for r, err := range (&nat.Logs{Realm: "cgn"}).Read(strings.NewReader(string(a.Files[0].Data)), written) {
+			for r, err := range (&nat.Logs{Realm: "cgn", VRFs: map[string]string{"Broadband": "cgn"}}).Read(strings.NewReader(string(a.Files[0].Data)), written) {
 				if row, ok := errors.AsType[*report.RowError](err); ok {
 					fmt.Fprintf(&out, "line %d: %s\n", row.Row, row.Reason)
 					continue

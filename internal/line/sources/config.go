@@ -3,6 +3,7 @@ package sources
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -141,6 +142,10 @@ type NAT struct {
 	Zone string `yaml:"zone"`
 	// Realm of the inside addresses: that of the source which knows whose they are.
 	Realm string `yaml:"realm"`
+	// VRFs are the realms of inside addresses in other VRFs than the device's main one, by the names that its log has, as
+	// {"2": cgn-south}; "*" stands for all that are not named. What is of another VRF is refused: the same private address
+	// may be another line's there.
+	VRFs map[string]string `yaml:"vrfs"`
 	// OwnPorts says that each subscriber has outside ports of its own (MikroTik: to-ports). Without it the log of devices
 	// that may give one port to several subscribers at a time is refused: the port would name the wrong line.
 	OwnPorts bool `yaml:"own_ports"`
@@ -277,6 +282,7 @@ func (c *Config) Validate() error {
 		v.files(n.Files)
 		v.zone(n.Zone)
 		v.realm(n.Realm)
+		v.vrfs(n.VRFs)
 	}
 	v.syslogs(c.Syslog)
 	for i, f := range c.FixedNAT {
@@ -367,6 +373,14 @@ func (v *validation) zone(name string) {
 func (v *validation) realm(name string) {
 	if !realmShape.MatchString(name) {
 		v.bad("realm", fmt.Sprintf("%q cannot name a realm: write small letters, digits, - and _", name))
+	}
+}
+
+func (v *validation) vrfs(all map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if realm := all[name]; !realmShape.MatchString(realm) {
+			v.bad("vrfs", fmt.Sprintf("%q cannot name a realm: write small letters, digits, - and _", realm))
+		}
 	}
 }
 

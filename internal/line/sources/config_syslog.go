@@ -31,6 +31,10 @@ type Syslog struct {
 	Zone string `yaml:"zone"`
 	// Realm of the inside addresses: that of the source which knows whose they are.
 	Realm string `yaml:"realm"`
+	// VRFs are the realms of inside addresses in other VRFs than the device's main one, by the names that its log has, as
+	// {"2": cgn-south}; "*" stands for all that are not named. What is of another VRF is refused: the same private address
+	// may be another line's there.
+	VRFs map[string]string `yaml:"vrfs"`
 	// OwnPorts says that each subscriber has outside ports of its own (MikroTik: to-ports). Without it the log of devices
 	// that may give one port to several subscribers at a time is refused: the port would name the wrong line.
 	OwnPorts bool `yaml:"own_ports"`
@@ -58,6 +62,7 @@ func (v *validation) syslog(s *Syslog) {
 	v.source(s.Name, s.Keep)
 	v.zone(s.Zone)
 	v.realm(s.Realm)
+	v.vrfs(s.VRFs)
 	for _, l := range []struct{ field, addr string }{{"udp", s.UDP}, {"tcp", s.TCP}, {"tls", s.TLS}} {
 		if l.addr == "" {
 			continue

@@ -32,6 +32,10 @@ type reader struct {
 	// name it is must not be forgotten.
 	end    string
 	header bool // the first line is needed to read on
+
+	// whole says that whoever writes the file writes it anew from time to time, with all that holds then: what is lost with
+	// the old one is about addresses that the new one says something new of.
+	whole bool
 }
 
 // place is how far a file was read. Files are known by their inode: a log that is rotated keeps it under another name.
@@ -46,6 +50,10 @@ type place struct {
 	// personal, so it is a MAC under a key of the room, of so many bytes. Nil: not known.
 	Head   []byte
 	HeadOf int
+
+	Tail   []byte // the same of what was read last, up to Offset; nil: not known
+	Path   string // under which it was found last
+	Newest bool   // in its folder, of those that were found with it: what it had to say since it was read last may be lost with it
 }
 
 const (
@@ -88,14 +96,59 @@ func (f *files) keep() error {
 	return os.Rename(f.path+".new", f.path)
 }
 
+// found is a file that is there now.
+type found struct {
+	path string
+	info fs.FileInfo
+	is   place
+	was  place // zero where nothing is known of it
+}
+
 // poll reads what is new in all files, those that were written first before the others.
 func (f *files) poll(ctx context.Context, now time.Time) error {
-	type found struct {
-		path string
-		info fs.FileInfo
+	all, err := f.find()
+	errs := []error{err}
+	if len(all) == 0 {
+		return err
 	}
-	var all []found
+	slices.SortFunc(all, func(a, b found) int { return a.info.ModTime().Compare(b.info.ModTime()) })
+	gone := f.gone(all, now)
+	left := slices.Clone(gone)
+	for i := range all {
+		x := &all[i]
+		var lost []place // whose end may be lost before this one begins
+		if x.was.Offset == 0 && f.how.end != "" {
+			lost = slices.DeleteFunc(slices.Clone(gone), func(p place) bool { return !x.follows(&p, all) })
+		}
+		at, err := f.readOn(ctx, x, len(lost) > 0, now)
+		errs = append(errs, err)
+		at.Path = x.path
+		at.Newest = !slices.ContainsFunc(all, func(o found) bool {
+			return filepath.Dir(o.path) == filepath.Dir(x.path) && o.info.ModTime().After(x.info.ModTime())
+		})
+		left = append(left, at)
+		if at.Offset > 0 && err == nil {
+			left = slices.DeleteFunc(left, func(p place) bool { return slices.ContainsFunc(lost, p.same) })
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	f.places = left
+	return errors.Join(append(errs, f.keep(), f.source.keepClocks())...)
+}
+
+// find finds the files, with how far each was read. A file that was read and has left the patterns is looked for in its
+// folder, so that its end is not lost when it is rotated.
+func (f *files) find() (all []found, err error) {
 	var errs []error
+	add := func(path string) {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().IsRegular() && !slices.ContainsFunc(all, func(x found) bool { return x.path == path }) {
+			all = append(all, found{path: path, info: info})
+		}
+		errs = append(errs, err)
+	}
 	for _, pattern := range f.patterns {
 		paths, err := filepath.Glob(pattern)
 		if err == nil && len(paths) == 0 {
@@ -103,46 +156,86 @@ func (f *files) poll(ctx context.Context, now time.Time) error {
 		}
 		errs = append(errs, err)
 		for _, p := range paths {
-			info, err := os.Stat(p)
-			if err == nil && info.Mode().IsRegular() && !slices.ContainsFunc(all, func(x found) bool { return x.path == p }) {
-				all = append(all, found{p, info})
+			add(p)
+		}
+	}
+	if f.how.end != "" && len(all) > 0 {
+		for i := range f.places {
+			p := &f.places[i]
+			if p.Path == "" || slices.ContainsFunc(all, func(x found) bool { return inode(x.info) == p.Inode }) {
+				continue
 			}
-			errs = append(errs, err)
+			entries, _ := os.ReadDir(filepath.Dir(p.Path)) // where there is none the file is gone
+			for _, e := range entries {
+				if info, err := e.Info(); err == nil && info.Mode().IsRegular() && inode(info) == p.Inode && p.Inode != 0 {
+					x := found{path: filepath.Join(filepath.Dir(p.Path), e.Name()), info: info}
+					f.look(&x)
+					if x.was.Path != "" {
+						all = append(all, x)
+					}
+				}
+			}
 		}
 	}
-	slices.SortFunc(all, func(a, b found) int { return a.info.ModTime().Compare(b.info.ModTime()) })
-	var left []place
-	for _, x := range all {
-		at, err := f.readOn(ctx, x.path, now)
-		errs = append(errs, err)
-		left = append(left, at)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for i := range all {
+		f.look(&all[i])
 	}
-	if len(all) > 0 {
-		f.places = left
-		errs = append(errs, f.keep())
-	}
-	return errors.Join(errs...)
+	return all, errors.Join(errs...)
 }
 
-// readOn reads what is new in one file and returns how far it came.
-func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, error) {
-	in, err := os.Open(path)
+// look says how far a file was read before: by its inode, or as a copy of what was read that stands in its place. What is
+// wrong with one that cannot be opened is said when it is read.
+func (f *files) look(x *found) {
+	in, err := os.Open(x.path)
 	if err != nil {
-		return place{}, err
+		return
 	}
 	defer in.Close()
-	info, err := in.Stat()
-	if err != nil {
-		return place{}, err
-	}
 	head := make([]byte, headBytes)
 	n, _ := in.ReadAt(head, 0)
-	is := place{Inode: inode(info), Size: info.Size(), MTime: info.ModTime().UnixNano(), Head: headOf(&f.keys[0], head[:n]), HeadOf: n}
-	was := f.was(&is, head[:n])
-	is.Offset, is.Read = was.Offset, was.Read
+	x.is = place{Inode: inode(x.info), Size: x.info.Size(), MTime: x.info.ModTime().UnixNano(), Head: headOf(&f.keys[0], head[:n]), HeadOf: n}
+	x.was = f.was(&x.is, head[:n], in)
+}
+
+// gone are the places of files that are nowhere any more, or have been written anew. One that nothing has followed for a
+// week is forgotten.
+func (f *files) gone(all []found, now time.Time) (gone []place) {
+	for _, p := range f.places {
+		if slices.ContainsFunc(all, func(x found) bool { return x.was.same(p) }) || p.Path == "" || p.Offset == 0 || now.UnixNano()-p.MTime > int64(7*24*time.Hour) {
+			continue
+		}
+		if x := slices.IndexFunc(all, func(x found) bool { return x.path == p.Path }); x >= 0 && all[x].was.Offset > 0 && all[x].was.Path != p.Path {
+			continue // another that was read has taken its name: it had been rotated away before
+		}
+		gone = append(gone, p)
+	}
+	return gone
+}
+
+// follows reports whether a file, of which nothing was read, goes on where one that is gone ended: it has its name, or is
+// new in the folder in which that was the newest.
+func (x *found) follows(p *place, all []found) bool {
+	if x.path == p.Path {
+		return true
+	}
+	return p.Newest && filepath.Dir(x.path) == filepath.Dir(p.Path) && !slices.ContainsFunc(all, func(o found) bool { return o.path == p.Path })
+}
+
+// same reports whether two places are of one file, as it was read once.
+func (p place) same(o place) bool {
+	return p.Inode == o.Inode && p.Offset == o.Offset && p.Path == o.Path
+}
+
+// readOn reads what is new in one file and returns how far it came. lost says that something may be missing before it.
+func (f *files) readOn(ctx context.Context, x *found, lost bool, now time.Time) (place, error) {
+	was := x.was
+	in, err := os.Open(x.path)
+	if err != nil {
+		return was, err
+	}
+	defer in.Close()
+	is := x.is
+	is.Offset, is.Read, is.Tail = was.Offset, was.Read, was.Tail
 	same := was.Size == is.Size && was.MTime == is.MTime
 	if same && (f.how.end != "" || was.Read/86400 == now.Unix()/86400) {
 		return is, nil
@@ -164,23 +257,56 @@ func (f *files) readOn(ctx context.Context, path string, now time.Time) (place, 
 		}
 		from = io.MultiReader(bytes.NewReader([]byte(first)), from)
 	}
-	written := info.ModTime()
+	written := x.info.ModTime()
 	if f.how.end == "" {
 		written = now
 	}
 	records := f.how.read(from, written)
+	rows := newRows(f)
+	if f.how.end == "" {
+		records = rows.corrected(records)
+	}
 	if same {
 		records = standing(records, was.Read)
 	}
-	told, err := f.source.tell(ctx, records, written)
+	if lost && !f.how.whole {
+		f.source.log.Warn("a log was rotated away before it was read to its end: there is a gap", "source", f.source.name, "file", filepath.Base(x.path))
+	}
+	if lost && f.how.whole {
+		records, lost = f.source.doubted(records), false
+	}
+	told, err := f.source.tell(ctx, records, written, lost)
 	for _, fault := range told.Faults {
-		f.source.log.Warn("a line of a source cannot be used", "source", f.source.name, "file", filepath.Base(path), "from_byte", is.Offset, "row", fault.Row, "reason", fault.Reason)
+		f.source.log.Warn("a line of a source cannot be used", "source", f.source.name, "file", filepath.Base(x.path), "from_byte", is.Offset, "row", fault.Row, "reason", fault.Reason)
 	}
 	if err != nil {
-		return was, fmt.Errorf("%s: %w", path, err)
+		return was, fmt.Errorf("%s: %w", x.path, err)
+	}
+	if err := rows.keep(); err != nil {
+		return was, err
 	}
 	is.Offset = end
+	is.Tail = f.tailOf(&f.keys[0], in, end)
 	return is, nil
+}
+
+// doubted says before each record that is later than all that is known that its address may have been somebody else's since:
+// a lease that was given back and given away again, all within a file that is gone, left no trace in the one that followed.
+func (s *source) doubted(records iter.Seq2[line.Record, error]) iter.Seq2[line.Record, error] {
+	known := s.archive.Health(time.Time{}).Latest
+	return func(yield func(line.Record, error) bool) {
+		for r, err := range records {
+			if err == nil && !known.IsZero() && r.Range.Prefix.IsValid() && r.At.Earliest > known.Unix() {
+				missing := line.Record{Action: line.Missing, NAS: r.NAS, Range: line.Range{Prefix: r.Range.Prefix}, Since: line.At(known), At: r.At}
+				if !yield(missing, nil) {
+					return
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
 }
 
 // standing leaves out what had ended when a file was read last, and was told then.
@@ -206,18 +332,35 @@ func headOf(k *archive.Keys, head []byte) []byte {
 }
 
 // was is how far the file was read before; zero where it is new, or another by now.
-func (f *files) was(is *place, head []byte) place {
+func (f *files) was(is *place, head []byte, in io.ReaderAt) place {
+	var copied place
 	for _, p := range f.places {
-		if p.Inode != is.Inode || p.Offset > is.Size || p.HeadOf > len(head) {
+		if p.Offset > is.Size || p.HeadOf > len(head) {
 			continue
 		}
 		for i := range f.keys {
-			if hmac.Equal(p.Head, headOf(&f.keys[i], head[:p.HeadOf])) {
+			k := &f.keys[i]
+			if !hmac.Equal(p.Head, headOf(k, head[:p.HeadOf])) || p.Tail != nil && !hmac.Equal(p.Tail, f.tailOf(k, in, p.Offset)) {
+				continue
+			}
+			if p.Inode == is.Inode {
 				return p
+			}
+			if f.how.end != "" && p.HeadOf == headBytes && p.Tail != nil && p.Offset > copied.Offset {
+				copied = p // as logrotate's copytruncate makes it
 			}
 		}
 	}
-	return place{}
+	return copied
+}
+
+// tailOf stands for what lies before an offset.
+func (f *files) tailOf(k *archive.Keys, in io.ReaderAt, offset int64) []byte {
+	tail := make([]byte, min(offset, headBytes))
+	if _, err := in.ReadAt(tail, offset-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return nil
+	}
+	return headOf(k, tail)
 }
 
 // lastEnd is the offset behind the last end within [from, to); from where there is none.
@@ -247,9 +390,10 @@ type Told struct {
 }
 
 // tell keeps records in batches. A row that cannot be used may have said that somebody else has an address now: from the
-// record before it to the one behind it the log has a gap, or to when the file was written last where none is behind it.
-// Where the row still says of which address it is, only that is in doubt. Tables and queries have no such order.
-func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error], written time.Time) (told Told, err error) {
+// last record of each device before it to the one behind it the log has a gap, or to when the file was written last where
+// none is behind it. Where the row still says of which address it is, only that is in doubt. Tables and queries have no such
+// order. lost says that rows are missing before the first.
+func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error], written time.Time, lost bool) (told Told, err error) {
 	batch := make([]line.Record, 0, tellBatch)
 	flush := func() error {
 		refused, err := s.archive.Tell(ctx, batch)
@@ -258,32 +402,15 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 		batch = batch[:0]
 		return err
 	}
-	latest := line.Moment{}
-	if h := s.archive.Health(written); !h.Latest.IsZero() {
-		latest = line.At(h.Latest)
-	}
-	read := false                   // latest is of this reading
-	torn := map[netip.Prefix]bool{} // addresses of which rows could not be used; the zero Prefix: nobody knows of which
-	gap := func(to line.Moment) {
-		if !read && latest.Latest > to.Latest { // an older file: what was told before says nothing of its time
-			latest = line.Moment{}
-		}
-		from := latest
-		if from.IsZero() || from.Earliest > to.Earliest {
-			from = to
-		}
-		for about := range torn {
-			batch = append(batch, line.Record{
-				Action: line.Missing, Range: line.Range{Prefix: about}, Since: from, At: line.Moment{Earliest: to.Earliest, Latest: max(to.Latest, latest.Latest)},
-			})
-		}
-		clear(torn)
+	d := doubt{source: s, last: map[string]line.Moment{}, torn: map[netip.Prefix]bool{}}
+	if lost {
+		d.torn[netip.Prefix{}] = true
 	}
 	for r, err := range records {
 		if row, ok := errors.AsType[*report.RowError](err); ok {
 			told.Refused++
 			if s.logs {
-				torn[r.Range.Prefix] = true
+				d.torn[r.Range.Prefix] = true
 			}
 			if len(told.Faults) < maxFaults {
 				told.Faults = append(told.Faults, row)
@@ -293,12 +420,11 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 		if err != nil {
 			return told, err
 		}
-		if len(torn) > 0 && !r.At.IsZero() {
-			gap(r.At)
+		if !r.At.IsZero() {
+			batch = d.gaps(batch, r.At)
+			d.last[r.NAS] = r.At
 		}
-		if !read || r.At.Latest > latest.Latest {
-			latest, read = r.At, true
-		}
+		s.clocks.Widen(&r)
 		told.Rows++
 		if batch = append(batch, r); len(batch) >= tellBatch {
 			if err := flush(); err != nil {
@@ -306,12 +432,11 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 			}
 		}
 	}
-	if len(torn) > 0 && !latest.IsZero() {
-		gap(line.At(written))
-	}
+	batch = d.gaps(batch, line.At(written))
 	if len(batch) > 0 {
 		err = flush()
 	}
+	d.end()
 	s.refused.Add(told.Refused)
 	return told, err
 }

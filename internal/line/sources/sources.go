@@ -5,6 +5,7 @@ package sources
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +78,11 @@ type source struct {
 	how        reader // zero where it has no files
 	log        *slog.Logger
 	refused    atomic.Int64
-	logs       bool        // its rows are in the order of time: one that cannot be used leaves a gap
+	logs       bool               // its rows are in the order of time: one that cannot be used leaves a gap
+	ends       map[string][]int64 // when readings ended, by device: for whoever reads
+	clocksPath string
+	clocksKept []byte
+	clocks     line.Clocks // of its devices: for whoever reads
 	down       atomic.Bool // it does not answer
 }
 
@@ -130,7 +135,7 @@ func (l *Lines) open(ctx context.Context) error {
 	for i := range l.cfg.Kea {
 		k := &l.cfg.Kea[i]
 		f := &kea.Files{Realm: k.Realm, Identity: k.Identity}
-		how := reader{end: "\n", header: true, read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
+		how := reader{end: "\n", header: true, whole: true, read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
 		if err := l.source(ctx, k.Name, "kea", k.Keep, line.Rules{}, how, k.Files...); err != nil {
 			return err
 		}
@@ -138,7 +143,7 @@ func (l *Lines) open(ctx context.Context) error {
 	for i := range l.cfg.DHCPD {
 		k := &l.cfg.DHCPD[i]
 		f := &dhcpd.Files{Realm: k.Realm, Identity: k.Identity}
-		how := reader{end: "\n}\n", read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
+		how := reader{end: "\n}\n", whole: true, read: func(r io.Reader, _ time.Time) iter.Seq2[line.Record, error] { return f.Read(r) }}
 		if err := l.source(ctx, k.Name, "dhcpd", k.Keep, line.Rules{}, how, k.Files...); err != nil {
 			return err
 		}
@@ -149,7 +154,7 @@ func (l *Lines) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		f := &nat.Logs{Realm: n.Realm, Zone: z, OwnPorts: n.OwnPorts}
+		f := &nat.Logs{Realm: n.Realm, VRFs: n.VRFs, Zone: z, OwnPorts: n.OwnPorts}
 		if err := l.source(ctx, n.Name, "nat", n.Keep, line.Rules{}, reader{end: "\n", read: f.Read}, n.Files...); err != nil {
 			return err
 		}
@@ -183,6 +188,7 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 		keep = l.cfg.Keep
 	}
 	s := &source{name: name, kind: kind, archive: a, keep: keep, how: how, logs: how.end != "", log: l.needs.Logger}
+	s.loadClocks(filepath.Join(l.needs.Dir, name, "clocks"))
 	l.sources = append(l.sources, s)
 	l.room.Sources = append(l.room.Sources, &witness{Sessions: a, name: name})
 	if len(patterns) == 0 {
@@ -193,6 +199,24 @@ func (l *Lines) source(ctx context.Context, name, kind string, keep time.Duratio
 	return f.load()
 }
 
+// loadClocks reads how far devices' clocks were behind. Where that is lost it is measured again: the first record of each
+// device then makes its clock look as bad as that record was late.
+func (s *source) loadClocks(path string) {
+	s.clocksPath = path
+	if b, err := os.ReadFile(path); err == nil && json.Unmarshal(b, &s.clocks) == nil {
+		s.clocksKept = b
+	}
+}
+
+func (s *source) keepClocks() error {
+	b, err := json.Marshal(&s.clocks)
+	if err != nil || bytes.Equal(b, s.clocksKept) || string(b) == "null" {
+		return err
+	}
+	s.clocksKept = b
+	return os.WriteFile(s.clocksPath, b, 0o600)
+}
+
 // Close writes what is in memory and closes the files.
 func (l *Lines) Close() error {
 	errs := []error{l.closeSQL()}
@@ -200,7 +224,7 @@ func (l *Lines) Close() error {
 		errs = append(errs, s.Close())
 	}
 	for _, s := range l.sources {
-		errs = append(errs, s.archive.Close())
+		errs = append(errs, s.archive.Close(), s.keepClocks())
 	}
 	for _, a := range l.asked {
 		errs = append(errs, a.resolver.Close())
@@ -229,6 +253,9 @@ func (l *Lines) Listen() error {
 			reg = prometheus.WrapRegistererWith(prometheus.Labels{"source": r.Name}, reg)
 		}
 		server, err := radius.Listen(r.Listen, clients, acct.Identity(r.Identity), func(ctx context.Context, records []line.Record) error {
+			for i := range records {
+				s.clocks.Widen(&records[i])
+			}
 			refused, err := s.archive.Tell(ctx, records)
 			s.refused.Add(int64(refused))
 			return err
@@ -320,7 +347,8 @@ func (l *Lines) named(name string) *source {
 	return nil
 }
 
-// Import tells a source, named as in the config, what a file says that was written last at a time.
+// Import tells a source, named as in the config, what a file says that was written last at a time. Of a table that is the
+// file which the config names, and no other: it says what holds now.
 func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written time.Time) (Told, error) {
 	s := l.named(name)
 	if s == nil || s.how.read == nil {
@@ -332,10 +360,15 @@ func (l *Lines) Import(ctx context.Context, name string, r io.Reader, written ti
 		}
 		return Told{}, fmt.Errorf("no source that reads files has the name %q: lines in tocsin.yaml names %s", name, strings.Join(all, ", "))
 	}
-	if s.how.end == "" {
-		written = l.needs.Now()
+	if s.how.end != "" {
+		return s.tell(ctx, s.how.read(r, written), written, false)
 	}
-	return s.tell(ctx, s.how.read(r, written), written)
+	for _, f := range l.files {
+		if f.source == s && f.has(r) {
+			return f.tellWhole(ctx, r, l.needs.Now())
+		}
+	}
+	return Told{}, fmt.Errorf("%s is a table, which says who has which address now: only the file that lines.tables names is read, as another would undo what it says. Put the rows into that file, with from and to where they have ended", name)
 }
 
 // Which says which line held an address. The answer has the line's handle where it is unique. shared says that many lines

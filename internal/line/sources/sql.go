@@ -42,6 +42,7 @@ func (l *Lines) openSQL(ctx context.Context, c *SQL) error {
 	t := &sqlsource.Table{
 		Name: c.Name, DB: db, Query: cmp.Or(c.Query, sqlsource.Radacct(db.Engine(), c.Identity)), Realm: c.Realm, FixedAddresses: c.FixedAddresses,
 		Overlap: cmp.Or(c.Overlap, defaultOverlap), History: s.keep, Every: c.Every,
+		Key: l.needs.Keys[0].Pseudonym[:],
 	}
 	l.queries = append(l.queries, &query{s, t})
 	within, cancel := context.WithTimeout(ctx, checkWait)
@@ -55,13 +56,14 @@ func (l *Lines) openSQL(ctx context.Context, c *SQL) error {
 // poll reads what is new.
 func (q *query) poll(ctx context.Context, now time.Time) error {
 	err := q.table.Poll(ctx, now, func(ctx context.Context, records iter.Seq2[line.Record, error]) error {
-		told, err := q.source.tell(ctx, records, now)
+		told, err := q.source.tell(ctx, records, now, false)
 		for _, fault := range told.Faults {
 			q.source.log.Warn("a row of a source cannot be used", "source", q.source.name, "row", fault.Row, "reason", fault.Reason)
 		}
 		return err
 	})
 	q.source.down.Store(err != nil)
+	err = errors.Join(err, q.source.keepClocks())
 	if err != nil {
 		return fmt.Errorf("source %s: %w", q.source.name, err)
 	}

@@ -351,9 +351,13 @@ func (o *operator) queries() {
 			t.Errorf("nothing is said of %q: %s", want, n.said.String())
 		}
 	}
-	if st := n.lines.Status(); st[0].Rows != 2 || st[0].Refused != 3 {
+	if st := n.lines.Status(); st[0].Rows != 2+3 || st[0].Refused != 3 { // and what the others leave in doubt
 		t.Errorf("%+v", st)
 	}
+	for _, port := range []uint16{4500, 5500} { // theirs
+		n.not("203.0.113.5", port, "2025-10-26T02:00:00Z", report.LineNone, "")
+	}
+	o.corrected(own(query))
 	writes := "WITH w AS (INSERT INTO blocks (id) VALUES (9) RETURNING id) SELECT id AS session, '' AS line, '' AS address, now() AS start, now() AS updated, now() AS stop FROM w WHERE now() > {from} AND now() < {to}"
 	if o.server != nil {
 		o.exec("CREATE FUNCTION sneak() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO blocks (id) VALUES (9); RETURN 1; END")
@@ -398,6 +402,28 @@ func (o *operator) queries() {
 	if err == nil || !strings.Contains(err.Error(), "lets nobody in") || strings.Contains(err.Error(), "pear") {
 		t.Error(err)
 	}
+}
+
+// corrected: a row that is changed in place to another line, or says of addresses that others have no more than when, leaves
+// nobody certain. What others had before or after is.
+func (o *operator) corrected(own func(*sources.SQL)) {
+	t := o.t
+	n := newNodeAt(t, o.config(own, func(s *sources.SQL) { s.Overlap = 24 * time.Hour }), "10:00:00")
+	n.now = time.Date(2025, 10, 26, 5, 0, 0, 0, time.UTC)
+	n.poll()
+	n.handle("203.0.113.5", 2500, "2025-10-25T23:30:00Z")
+	o.exec("UPDATE blocks SET customer = 'zoe' WHERE id = 2")
+	n.poll()
+	if a, err := n.ask("203.0.113.5", 2500, "2025-10-25T23:30:00Z"); err != nil || a.State != report.LineAmbiguous {
+		t.Errorf("%+v, %v: it was bob's, and is zoe's", a, err)
+	}
+	o.exec("INSERT INTO blocks VALUES (8, NULL, '203.0.113.5', 1024, 1100, '2025-10-26 02:10:00', NULL, '2025-10-26 02:20:00')")
+	n.poll()
+	if a, err := n.ask("203.0.113.5", 1050, "2025-10-26T02:15:00Z"); err != nil || a.State == report.LineUnique {
+		t.Errorf("%+v, %v: somebody had it whom nobody knows", a, err)
+	}
+	n.handle("203.0.113.5", 1500, "2025-10-26T02:15:00Z")
+	n.handle("203.0.113.5", 1050, "2025-10-26T02:40:00Z")
 }
 
 // contact: who has a line is asked for by its handle, each time anew.

@@ -57,6 +57,7 @@ func status(s *source, h archive.Health, now time.Time) Status {
 		Name: s.name, Kind: s.kind, Rows: h.Rows, Refused: s.refused.Load(), Latest: h.Latest, Clock: h.Clock, Gaps: h.Gaps,
 		Since: h.Since, Health: Well,
 	}
+	st.Clock = max(st.Clock, s.clocks.Behind(now.Unix()))
 	if !h.Latest.IsZero() {
 		st.Lag = now.Sub(h.Latest).Seconds()
 	}
@@ -65,7 +66,7 @@ func status(s *source, h archive.Health, now time.Time) Status {
 		st.Health = Down
 	case h.Latest.IsZero() || s.kind != "table" && now.Sub(h.Latest) > silence:
 		st.Health = Silent
-	case h.Clock > 0:
+	case st.Clock > 0:
 		st.Health = Clock
 	}
 	return st

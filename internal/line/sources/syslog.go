@@ -36,7 +36,7 @@ func (l *Lines) listenSyslog() error {
 		if err != nil {
 			return err
 		}
-		cfg := syslog.Config{UDP: c.UDP, TCP: c.TCP, TLS: c.TLS, From: c.From, Logs: nat.Logs{Realm: c.Realm, Zone: z, OwnPorts: c.OwnPorts}}
+		cfg := syslog.Config{UDP: c.UDP, TCP: c.TCP, TLS: c.TLS, From: c.From, Logs: nat.Logs{Realm: c.Realm, VRFs: c.VRFs, Zone: z, OwnPorts: c.OwnPorts}}
 		if c.TLS != "" {
 			if cfg.Certificates, err = syslog.Certificates(c.Cert, c.Key, c.ClientCA); err != nil {
 				return fmt.Errorf("lines.syslog[%d]: %w", i, err)

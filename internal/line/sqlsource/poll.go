@@ -2,7 +2,9 @@ package sqlsource
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/gob"
 	"errors"
@@ -30,6 +32,7 @@ type Table struct {
 	Overlap time.Duration // rows may come to be seen so much later than they say that they changed
 	History time.Duration // how far back the first reading goes
 	Every   time.Duration // between two readings; 0 is not known
+	Key     []byte        // under which the names of lines stand in the state
 
 	path     string // of the state, on the disk
 	state    state
@@ -46,7 +49,7 @@ type state struct {
 	Told   map[key]int64
 }
 
-// key is what a row says, but for whose it is: SHA-256, cut.
+// key stands for what a row says: HMAC-SHA-256 under Table.Key, cut. Whose it is says nothing to who has no key.
 type key [16]byte
 
 const (
@@ -214,27 +217,36 @@ func (r *reading) row(s shape, from *database.Row, yield func(line.Record, error
 	bad := func(err error) bool {
 		return yield(line.Record{}, &report.RowError{Row: r.rows, Reason: err.Error()})
 	}
-	row, err := s.read(from)
-	if err != nil {
-		return bad(err)
-	}
+	row, wrong := s.read(from)
 	at := row.changed()
-	if at.Latest < r.latest-disorder {
+	if wrong == nil && at.Latest < r.latest-disorder {
 		r.err = &database.Error{Kind: database.Wrong, Reason: "the rows of the query are in no order: end it with ORDER BY, by the time of the last change"}
 		return true
 	}
-	r.latest = max(r.latest, at.Earliest)
-	k := row.key()
-	_, before := r.t.state.Told[k]
-	if _, now := r.told[k]; before || now {
+	if wrong == nil {
+		r.latest = max(r.latest, at.Earliest)
+	}
+	k, facts := row.keys(r.t.Key)
+	if r.before(k) {
 		return true
 	}
+	corrected := r.before(facts) // all that it said before it says still, but for whose it is
 	if at.Latest >= r.again && len(r.told) < maxTold {
-		r.told[k] = at.Latest
+		r.told[k], r.told[facts] = at.Latest, at.Latest
 	}
 	records, err := r.t.records(row)
-	if err != nil {
-		return bad(err)
+	if err = cmp.Or(wrong, err); err != nil && !bad(err) {
+		return false
+	}
+	if err != nil || corrected {
+		for _, doubt := range r.t.doubts(row) {
+			if !yield(doubt, nil) {
+				return false
+			}
+		}
+	}
+	if err != nil || corrected { // which of the two it was is not certain either
+		return true
 	}
 	for i := range records {
 		rec := &records[i]
@@ -250,6 +262,13 @@ func (r *reading) row(s shape, from *database.Row, yield func(line.Record, error
 		}
 	}
 	return true
+}
+
+// before reports whether it was told before.
+func (r *reading) before(k key) bool {
+	_, before := r.t.state.Told[k]
+	_, now := r.told[k]
+	return before || now
 }
 
 // received is when the row came to be seen. All that is known is that it was not there at the reading before: where that
@@ -268,8 +287,11 @@ func (r *reading) received(at line.Moment) time.Time {
 	return time.Unix(at.Latest, 0)
 }
 
-func (r *row) key() key {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %q %q %v %v %v", r.nas, r.session, r.ranges, r.lo, r.hi, r.proto, r.start, r.updated, r.stop)
-	return key(h.Sum(nil)[:16])
+// keys stand for all that a row says, and for all but whose it is.
+func (r *row) keys(secret []byte) (all, facts key) {
+	h := hmac.New(sha256.New, secret)
+	fmt.Fprintf(h, "row of a query %q %q %q %q %q %q %v %v %v", r.nas, r.session, r.ranges, r.lo, r.hi, r.proto, r.start, r.updated, r.stop)
+	facts = key(h.Sum(nil)[:16])
+	fmt.Fprintf(h, " %q", r.line)
+	return key(h.Sum(nil)[:16]), facts
 }

@@ -55,7 +55,7 @@ var columns = []struct {
 	{name: "nas", put: func(r *row, v string) { r.nas = v }},
 	{name: "port_lo", put: func(r *row, v string) { r.lo = v }},
 	{name: "port_hi", put: func(r *row, v string) { r.hi = v }},
-	{name: "proto", put: func(r *row, v string) { r.proto = strings.ToLower(v) }},
+	{name: "proto", put: func(r *row, v string) { r.proto = protocol(v) }},
 	{name: "cause", put: func(r *row, v string) { r.cause = v }},
 }
 
@@ -139,9 +139,10 @@ func shapeOf(cols []database.Column) (shape, error) {
 	return s, nil
 }
 
-// read reads a row of an answer.
+// read reads a row of an answer. With an error it has what can be read.
 func (s shape) read(from *database.Row) (*row, error) {
 	r := &row{}
+	var wrong error
 	for i, c := range columns {
 		at := s[i]
 		if at < 0 || from.Null(at) {
@@ -153,11 +154,12 @@ func (s shape) read(from *database.Row) (*row, error) {
 		}
 		m, err := from.Moment(at)
 		if err != nil {
-			return r, fmt.Errorf("%s %w", c.name, err)
+			wrong = cmp.Or(wrong, fmt.Errorf("%s %w", c.name, err))
+			continue
 		}
 		*c.moment(r) = m
 	}
-	return r, nil
+	return r, wrong
 }
 
 // changed is when the row says something new: that it has ended, or else that it goes on.
@@ -213,6 +215,58 @@ func (t *Table) records(r *row) ([]line.Record, error) {
 		base.At.Earliest = max(r.updated.Earliest, r.start.Earliest)
 	}
 	return each(base, ranges)
+}
+
+// doubts are what a row leaves in doubt that cannot be used: somebody may have had its addresses, for as long as it says, and
+// it is not known who. Whoever else is said to have had them is not named for that time.
+func (t *Table) doubts(r *row) []line.Record {
+	at := r.changed()
+	if at.IsZero() {
+		return nil
+	}
+	base := line.Record{Action: line.Stop, NAS: cmp.Or(r.nas, t.Name), Session: cmp.Or(r.session, "none"), At: at, Since: r.start}
+	if r.start.Earliest > at.Earliest {
+		base.Since = line.Moment{} // nobody knows
+	}
+	row := *r
+	if _, _, err := ports(row.lo, row.hi); err != nil {
+		if row.hi = "65535"; row.lo == "" {
+			row.lo = "0"
+		}
+		if _, _, err := ports(row.lo, row.hi); err != nil {
+			row.lo = "0"
+		}
+	}
+	var all []line.Record
+	for _, text := range r.ranges {
+		row.ranges = []string{text}
+		ranges, err := t.ranges(&row)
+		for i := range ranges {
+			one := base
+			one.Session += " refused"
+			if one.Range = ranges[i]; err == nil && one.Validate() == nil {
+				all = append(all, one)
+			}
+		}
+		if err != nil { // of which addresses nobody knows
+			missing := line.Record{Action: line.Missing, NAS: base.NAS, Since: base.Since, At: at}
+			if base.Since.IsZero() {
+				missing.Since = at
+			}
+			if missing.Validate() == nil {
+				all = append(all, missing)
+			}
+		}
+	}
+	return all
+}
+
+// protocol is the text of a column as others write it.
+func protocol(v string) string {
+	if known, ok := line.Protocol(v); ok {
+		return known
+	}
+	return strings.ToLower(v)
 }
 
 // each is a record for each of the ranges.

@@ -66,7 +66,7 @@ func (t *Table) Read(r io.Reader, now time.Time) iter.Seq2[line.Record, error] {
 			twice = bytes.NewReader(all)
 		}
 		begin, err := twice.Seek(0, io.SeekCurrent)
-		doubtful := t.doubtful(twice, now)
+		first := t.first(twice, now)
 		if err == nil {
 			_, err = twice.Seek(begin, io.SeekStart)
 		}
@@ -74,7 +74,7 @@ func (t *Table) Read(r io.Reader, now time.Time) iter.Seq2[line.Record, error] {
 			yield(line.Record{}, &report.RowError{Reason: "the table cannot be read: " + report.Reason(err)})
 			return
 		}
-		t.read(twice, now, yield, doubtful...)
+		t.read(twice, now, yield, &first)
 	}
 }
 
@@ -86,24 +86,52 @@ const (
 
 var errDoubtful = errors.New("another row about these addresses cannot be used: nobody knows which of the two holds")
 
-// doubtful are the networks of rows that cannot be used.
-func (t *Table) doubtful(r io.Reader, now time.Time) []netip.Prefix {
-	var all []netip.Prefix
+// errPlanned says that a row holds only later. Until then it says of its addresses no more than when they change hands.
+var errPlanned = errors.New("from lies in the future: the row is left aside until then")
+
+// known is what a first reading found of addresses, for the second.
+type known struct {
+	doubtful []netip.Prefix // rows about them cannot be used
+	planned  []planned
+}
+
+// planned is that somebody gets addresses at a time to come: whoever has them now has them until then.
+type planned struct {
+	prefix netip.Prefix
+	from   line.Moment
+}
+
+// first reads the table for what is to be known of it before anything is told.
+func (t *Table) first(r io.Reader, now time.Time) (k known) {
 	t.read(r, now, func(rec line.Record, err error) bool {
-		if p := rec.Range.Prefix; err != nil && p.IsValid() && len(all) < maxDoubtful && !slices.Contains(all, p) {
-			all = append(all, p)
+		p := rec.Range.Prefix
+		switch {
+		case err == nil || !p.IsValid() || len(k.doubtful)+len(k.planned) >= maxDoubtful:
+		case errors.Is(err, errPlanned):
+			k.planned = append(k.planned, planned{p, rec.Since})
+		case !slices.Contains(k.doubtful, p):
+			k.doubtful = append(k.doubtful, p)
 		}
 		return true
-	})
-	return all
+	}, nil)
+	return k
 }
 
 func overlaps(all []netip.Prefix, p netip.Prefix) bool {
 	return slices.ContainsFunc(all, p.Overlaps)
 }
 
+// ends gives a row the end that a row to come gives it.
+func (k *known) ends(r *line.Record) {
+	for i := range k.planned {
+		if p := &k.planned[i]; r.Action == line.Alive && p.prefix.Overlaps(r.Range.Prefix) && (r.Until.IsZero() || p.from.Earliest < r.Until.Earliest) {
+			r.Until = p.from
+		}
+	}
+}
+
 // read yields what the rows say, one by one.
-func (t *Table) read(r io.Reader, now time.Time, yield func(line.Record, error) bool, doubtful ...netip.Prefix) {
+func (t *Table) read(r io.Reader, now time.Time, yield func(line.Record, error) bool, first *known) {
 	whole := &ending{r: r}
 	in, at, err := t.open(whole)
 	if err != nil {
@@ -125,13 +153,17 @@ func (t *Table) read(r io.Reader, now time.Time, yield func(line.Record, error) 
 			return
 		}
 		rec, err := t.row(cells, at, now)
-		if err == nil && overlaps(doubtful, rec.Range.Prefix) {
-			err = errDoubtful
+		if first != nil {
+			if err == nil && overlaps(first.doubtful, rec.Range.Prefix) {
+				err = errDoubtful
+			}
+			first.ends(&rec)
 		}
-		if err != nil {
-			err = &report.RowError{Row: row, Reason: err.Error()}
-		} else {
+		switch {
+		case err == nil:
 			good++
+		case first != nil:
+			err = &report.RowError{Row: row, Reason: err.Error()}
 		}
 		if !yield(rec, err) {
 			return
@@ -243,7 +275,7 @@ func (t *Table) row(cells []string, at map[string]int, now time.Time) (line.Reco
 		r.Since = line.At(t.Since)
 	}
 	if r.Since.Earliest > r.At.Latest {
-		return r, errors.New("from lies in the future")
+		return r, errPlanned
 	}
 	if to := cell("to"); to != "" {
 		end, err := t.moment("to", to)

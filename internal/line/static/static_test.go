@@ -81,8 +81,12 @@ func TestRead(t *testing.T) {
 			"row 3: prefix is empty", "row 4: line is empty",
 			"row 5: from is no time: write 2026-03-01T09:00:00Z, or 2026-03-01 09:00 in the table's zone",
 			"row 6: there was no such time: clocks were put forward over it",
-			"row 7: from lies in the future", "row 8: to lies before from", "row 9: prefix is IPv4 written as IPv6: write it as IPv4",
+			"row 7: from lies in the future: the row is left aside until then", "row 8: to lies before from", "row 9: prefix is IPv4 written as IPv6: write it as IPv4",
 			"row 10: line is empty", "2 203.0.113.7/32 ann at 2026-03-10 12:00", swept,
+		}},
+		"a change to come": {static.Table{}, "prefix,line,from,to\n198.51.100.7,ann,2026-01-01,\n198.51.100.0/28,bob,2026-12-05,\n198.51.100.8,cay,2026-01-01,2026-06-01\n", []string{
+			"2 198.51.100.7/32 ann at 2026-03-10 12:00 since 2026-01-01 00:00 until 2026-12-05 00:00", "row 2: from lies in the future: the row is left aside until then",
+			"2 198.51.100.8/32 cay at 2026-03-10 12:00 since 2026-01-01 00:00 until 2026-06-01 00:00", swept,
 		}},
 		"no such columns":  {static.Table{}, "name,street\na,b\n", []string{"row 0: no column is named prefix, addr, address, ip, ip_address, network, cidr: the first row names the columns, as prefix,line,from,to"}},
 		"empty":            {static.Table{}, "", []string{"row 0: the table is empty: its first row names the columns, as prefix,line,from,to"}},

@@ -88,11 +88,54 @@ func questions(t *testing.T, db *store.DB) {
 	if _, fresh, err := db.AskQuestion(t.Context(), question("ben", "y", later), 0); err != nil || !fresh {
 		t.Error("a budget of nothing", fresh, err)
 	}
+	asked(t, db)
 	n, err := db.DeleteQuestions(t.Context(), later.Add(time.Second), later)
 	if err != nil || n != 18 {
 		t.Errorf("deleted %d, %v", n, err)
 	}
 	if all, err := db.Questions(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%d wait after their end date, %v", len(all), err)
+	}
+}
+
+// asked holds that all questions are listed, newest first, whatever the size of the pages, and by day.
+func asked(t *testing.T, db *store.DB) {
+	t.Helper()
+	list := func(r inquiry.Range) []inquiry.Kept {
+		t.Helper()
+		all, err := db.AskedQuestions(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	whole := list(inquiry.Range{Limit: 1000})
+	if len(whole) != 19 || whole[0].State != inquiry.Counted || whole[0].At.Before(whole[1].At) { // that of the next day
+		t.Fatalf("%d were asked, the newest %+v", len(whole), whole[0])
+	}
+	states := map[inquiry.State]int{}
+	for _, k := range whole {
+		states[k.State]++
+	}
+	if states[inquiry.Noted] != 1 || states[inquiry.Refused] != 1 || states[inquiry.Answered] != 1 || states[inquiry.Approved] != 1 || states[inquiry.Counted] != 6 {
+		t.Errorf("%v", states)
+	}
+	var paged []inquiry.Kept
+	for r := (inquiry.Range{Limit: 2}); ; {
+		some := list(r)
+		if len(some) == 0 {
+			break
+		}
+		paged = append(paged, some...)
+		last := some[len(some)-1]
+		r.Before, r.BeforeID = last.At, last.ID
+	}
+	if diff := gocmp.Diff(whole, paged); diff != "" {
+		t.Errorf("in pages of two (-whole +paged):\n%s", diff)
+	}
+	day := Start.Truncate(24 * time.Hour)
+	if of, next, none := list(inquiry.Range{Day: day, Limit: 1000}), list(inquiry.Range{Day: day.AddDate(0, 0, 1), Limit: 1000}),
+		list(inquiry.Range{Day: day.AddDate(0, 0, 2), Limit: 1000}); len(of) != 18 || len(next) != 1 || len(none) != 0 {
+		t.Errorf("by day: %d, %d, %d", len(of), len(next), len(none))
 	}
 }

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"goes on after a crash":       goesOn,
 		"duplicate bytes":             duplicateBytes,
 		"quarantine, replay, drop":    quarantine,
+		"received":                    received,
 		"letters, threads, blocks":    letters,
 		"what a person says":          person,
 		"fetched":                     fetched,
@@ -69,6 +70,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		"verdicts":                    verdicts,
 		"search":                      search,
 		"events by page":              sightings,
+		"reports by page":             reportList,
 		"acts":                        acts,
 		"figures":                     figures,
 		"changes":                     changed,
@@ -499,6 +501,7 @@ func quarantine(t *testing.T, db *store.DB) {
 	if diff := gocmp.Diff([]string{doc.Report.ID.String() + " worked 3 refused"}, list()); diff != "" {
 		t.Errorf("quarantine:\n%s", diff)
 	}
+	refusedRows(t, db, doc)
 	doc.Rows[3].Reason, doc.Rows[50].Reason = "", "" // the parser was mended
 	if res := work(t, d, doc, 1); res.Events != 2 || res.Refused != 1 {
 		t.Errorf("replay: %+v, want 2 events and 1 refused", res)

@@ -24,7 +24,7 @@ CREATE TABLE search_tail ( -- entries that do not fill a block yet
 );
 
 -- Figures.
-CREATE TABLE incident_days ( -- incidents that became known
+CREATE TABLE incident_days ( -- incidents, by the day on which they began
 	day   INTEGER NOT NULL, -- since 1970-01-01 UTC
 	class TEXT NOT NULL,
 	type  TEXT NOT NULL,
