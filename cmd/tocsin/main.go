@@ -60,7 +60,7 @@ Exit codes: 0 done, 1 done with refusals or a check that failed, 2 wrong use, 3 
 		commands []*cobra.Command
 	}{
 		{"Look at it:", []*cobra.Command{newDemo(), newParse(), newBench()}},
-		{"Run a node:", []*cobra.Command{newInit(), newConfig(), newKeys(), newServe()}},
+		{"Run a node:", []*cobra.Command{newInit(), newConfig(), newKeys(), newServe(), newPeople()}},
 		{"Feed it and ask it:", []*cobra.Command{newImport(), newIncidents(), newLookup(), newLines(), newAnswer(), newSources(), newQuarantine(), newWaiting()}},
 		{"Prove what it did:", []*cobra.Command{newLog()}},
 	} {

@@ -18,7 +18,9 @@ func newServe() *cobra.Command {
 		Short: "Run a node",
 		Long: `Serve runs a node until it gets SIGTERM or SIGINT: it takes reports from the drop folder and over HTTP, works them,
 moves incidents on, and deletes what has come to its end. It logs JSON lines to standard error. One tocsin at a time
-writes in a data directory; docs/operate.md has a systemd unit.`,
+writes in a data directory; docs/operate.md has a systemd unit.
+
+While nobody is an admin, it prints a link at its start for the first one. tocsin people first prints another.`,
 		Example: "  tocsin serve --config /etc/tocsin/tocsin.yaml",
 		Args:    noArgs,
 	}
@@ -46,7 +48,13 @@ writes in a data directory; docs/operate.md has a systemd unit.`,
 		if err != nil {
 			return explainData(err, &cfg)
 		}
-		err = a.Run(cmd.Context())
+		link, err := a.FirstLink(cmd.Context())
+		if err == nil && link != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Nobody can sign in yet. Whoever opens this link within a day is the first admin:\n\n  %s\n\n", link)
+		}
+		if err == nil {
+			err = a.Run(cmd.Context())
+		}
 		if closed := a.Close(); err == nil {
 			err = closed
 		}

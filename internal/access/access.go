@@ -125,6 +125,8 @@ type Caller struct {
 	Via    Via
 	Scopes []Scope // what a token may use of its roles; read only where Via is ByToken
 	Zone   string  // see Person
+
+	Session report.ID // by which they come; zero where Via is not BySession
 }
 
 type callerKey struct{}

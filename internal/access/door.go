@@ -129,6 +129,7 @@ func (d *Door) enter(ctx context.Context, v *Visit, p *Person, way Way) (*Entere
 	p.Seen = now
 	e.Session.Until = d.until(&e.Session)
 	e.Caller = callerOf(p, BySession)
+	e.Caller.Session = e.Session.ID
 	return e, nil
 }
 

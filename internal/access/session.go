@@ -79,7 +79,9 @@ func (d *Door) Session(ctx context.Context, secret Secret) (Caller, Session, err
 		}
 		s.Seen = now
 	}
-	return callerOf(&p, BySession), s, nil
+	c := callerOf(&p, BySession)
+	c.Session = s.ID
+	return c, s, nil
 }
 
 // SignOut ends the session of a secret. That there is none is no fault.

@@ -80,6 +80,9 @@ type Rooms struct {
 	Counts       Counts
 	Changed      Changed
 
+	People     People
+	Accounts   Accounts
+	Origin     string // how people's browsers reach the node: links begin with it
 	Reports    Reports
 	Quarantine Quarantine
 }
@@ -139,6 +142,8 @@ func (a *API) handler(version string) (http.Handler, error) {
 	a.registerActs()
 	a.registerFigures()
 	a.registerChanges()
+	a.registerPeople()
+	a.registerAccount()
 	a.registerReports()
 	a.registerQuarantine()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
@@ -186,8 +191,10 @@ func (a *API) problem(ctx context.Context, err error) error {
 	case errors.Is(err, inquiry.ErrSelf):
 		return huma.Error403Forbidden(inquiry.ErrSelf.Error())
 	}
-	if fault := actFault(err); fault != nil {
-		return fault
+	for _, find := range []func(error) error{actFault, accessFault} {
+		if fault := find(err); fault != nil {
+			return fault
+		}
 	}
 	if over, ok := errors.AsType[*inquiry.BudgetError](err); ok {
 		return huma.Error429TooManyRequests(over.Error(), &huma.ErrorDetail{Location: "question", Message: "waits for a second person", Value: over.ID.String()})

@@ -54,16 +54,21 @@ type acts struct{ app *App }
 // Record is inquiry.Log's.
 func (l acts) Record(ctx context.Context, a *inquiry.Act) error {
 	e := entryOf(a)
-	item, err := evidence.NewItem(&e)
+	return l.app.record(ctx, &e)
+}
+
+// record writes into the evidence log what a person is about to do, and returns when it is there.
+func (a *App) record(ctx context.Context, e *evidence.Entry) error {
+	item, err := evidence.NewItem(e)
 	if err != nil {
 		return err
 	}
-	if fault := l.app.logFault(ctx); fault != nil { // nobody would write it
+	if fault := a.logFault(ctx); fault != nil { // nobody would write it
 		return fault
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, recordTime, inquiry.ErrNoLog)
 	defer cancel()
-	_, err = l.app.writer.Submit(ctx, item)
+	_, err = a.writer.Submit(ctx, item)
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"tocsin/internal/access"
 	"tocsin/internal/api"
 	"tocsin/internal/console"
 	"tocsin/internal/desk"
@@ -50,6 +51,7 @@ type App struct {
 	writer   *evidence.Writer // of evidence
 	worker   string           // id of the first key of evidence: names this worker among those that share a database
 	channels channels
+	door     *access.Door
 	api      *api.API
 	actors   []console.Actor // of a demo; see ShowAs
 	ready    atomic.Bool
@@ -111,7 +113,7 @@ func (a *App) build(ctx context.Context) error {
 	if err := a.openLines(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(a.openDoor(), a.openAPI()); err != nil { //nolint:contextcheck // each request has its own
+	if err := errors.Join(a.openDoor(), a.openAccess(), a.openAPI()); err != nil { //nolint:contextcheck // each request has its own
 		return err
 	}
 	a.registerLag(ctx)

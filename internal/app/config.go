@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"tocsin/internal/access"
 	"tocsin/internal/api"
 	"tocsin/internal/formats"
 	"tocsin/internal/formats/list"
@@ -34,6 +36,12 @@ type Config struct {
 	// opens none.
 	Listen string `yaml:"listen"`
 
+	// Behind are the reverse proxies in front of the node, by address. What they say in X-Forwarded-For is believed, so that
+	// failed attempts to sign in are counted where they come from. Left out, nobody is believed: all who come through a proxy
+	// count as one, and share the limits of its network. A proxy has to add to the header, or to set it, and never to pass
+	// on what came in alone.
+	Behind []netip.Prefix `yaml:"behind"`
+
 	// LogLevel is how much is logged, as JSON lines on standard error: debug, info, warn or error. Above debug nothing
 	// personal is logged.
 	LogLevel string `yaml:"log_level"`
@@ -42,6 +50,7 @@ type Config struct {
 	Lines     sources.Config  `yaml:"lines"`
 	Intake    intake.Config   `yaml:"intake"`
 	API       api.Config      `yaml:"api"`
+	Access    access.Config   `yaml:"access"`
 	Formats   formats.Config  `yaml:"formats"`
 	Incident  incident.Config `yaml:"incident"`
 	Retention Retention       `yaml:"retention"`
@@ -53,7 +62,7 @@ type Config struct {
 func Defaults(data string) Config {
 	return Config{
 		Data: data, Listen: "127.0.0.1:8420", LogLevel: "info", Network: network.Defaults(), Lines: sources.Defaults(),
-		Incident: incident.Defaults(), Retention: defaultRetention(),
+		Access: access.Defaults(), Incident: incident.Defaults(), Retention: defaultRetention(),
 	}
 }
 
@@ -94,6 +103,7 @@ func Parse(text []byte, path string) (Config, error) {
 	cfg.Network = cfg.Network.Rebase(filepath.Dir(path))
 	cfg.Lines = cfg.Lines.Rebase(filepath.Dir(path))
 	cfg.Intake = cfg.Intake.Rebase(filepath.Dir(path))
+	cfg.Access = cfg.Access.Rebase(filepath.Dir(path))
 	for _, p := range []*string{&cfg.Stream.Credentials, &cfg.Stream.CA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(filepath.Dir(path), *p)
@@ -117,6 +127,14 @@ func (c *Config) Validate() error {
 	if _, err := ParseLevel(c.LogLevel); err != nil {
 		errs = append(errs, &report.FieldError{Field: "log_level", Rule: err.Error()})
 	}
+	for i, p := range c.Behind {
+		if !p.IsValid() || p != p.Masked() || p.Bits() == 0 {
+			errs = append(errs, &report.FieldError{Field: fmt.Sprintf("behind[%d]", i), Rule: "write the address of a proxy, as 127.0.0.1/32: whoever is in here may say that they come from anywhere"})
+		}
+	}
+	c.Access.Validate(func(field, rule string) {
+		errs = append(errs, &report.FieldError{Field: "access." + field, Rule: rule})
+	})
 	errs = append(errs, c.Formats.Validate(), c.Network.Validate(), c.Lines.Validate(), c.Intake.Validate(formatNames(formats.Tables{})...), c.Incident.Validate(), c.Retention.Validate(),
 		c.checkFeeds(), c.Store.Validate(), c.Stream.Validate(), c.API.Validate(), c.apart())
 	return errors.Join(errs...)

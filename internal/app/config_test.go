@@ -79,6 +79,10 @@ func marshal(t *testing.T, cfg app.Config) string {
 	for _, p := range []*string{&cfg.Intake.Folder.Path, &cfg.Stream.Credentials, &cfg.Stream.CA} {
 		*p = filepath.Base(*p)
 	}
+	for i := range cfg.Access.OpenID {
+		p := &cfg.Access.OpenID[i].ClientSecretFile
+		*p = filepath.Base(*p)
+	}
 	out, err := yaml.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)

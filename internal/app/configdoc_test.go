@@ -182,6 +182,8 @@ func typeName(t *testing.T, typ reflect.Type) string {
 		return "durations by name"
 	case reflect.TypeFor[[]access.Role]():
 		return "list of roles"
+	case reflect.TypeFor[map[string][]access.Role]():
+		return "lists of roles by name"
 	case reflect.TypeFor[[]string]():
 		return "list of names"
 	case reflect.TypeFor[map[string]string]():

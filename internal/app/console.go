@@ -17,9 +17,12 @@ func (a *App) openConsole() (http.Handler, error) {
 	if own := a.cfg.Network.Own; len(own) > 0 && own[0].Name != "" {
 		name = own[0].Name
 	}
-	origin, err := url.Parse("http://localhost:8420")
+	origin, err := url.Parse(a.cfg.Access.Origin)
 	if err != nil {
 		return nil, err
 	}
-	return console.New(console.Options{API: a.api, Origin: origin, Name: name, Log: a.log, Now: a.now, Actors: a.actors})
+	return console.New(console.Options{
+		API: a.api, Door: a.door, Origin: origin, Behind: a.cfg.Behind, Name: name, Log: a.log, Now: a.now, Actors: a.actors,
+		NoPasswords: a.cfg.Access.NoPasswords,
+	})
 }

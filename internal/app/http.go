@@ -84,7 +84,7 @@ func (a *App) openAPI() error {
 	if err != nil {
 		return err
 	}
-	a.api, err = api.New("1", a.rooms(), tokens, a.log, a.now)
+	a.api, err = api.New("1", a.rooms(), api.Doors{tokens, programs{a.door}}, a.log, a.now)
 	return err
 }
 
@@ -94,6 +94,7 @@ func (a *App) rooms() api.Rooms {
 	return api.Rooms{
 		Letters: w, Acts: w, Blocks: w, Networks: w, Lines: a.Inquiries(), Incidents: a.store, IncidentActs: a.store, Counts: counts{a.store, a.stream}, Changed: a.store,
 		Evidence: ledger{a.evidence, a}, Partners: setup{a}, Setup: setup{a}, Reports: a.Reports(), Quarantine: a.Reports(),
+		People: a.door, Accounts: a.door, Origin: a.cfg.Access.Origin,
 	}
 }
 

@@ -99,6 +99,9 @@ func (a *App) Expire(ctx context.Context, now time.Time) error {
 	if _, err := a.store.DeleteQuestions(ctx, now.Add(-a.cfg.Lines.Questions.Keep), now); err != nil {
 		return err
 	}
+	if _, err := a.door.DeleteEnded(ctx); err != nil {
+		return err
+	}
 	if err := a.store.DeleteChanges(ctx, now.Add(-keepChanges)); err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@
 package console
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -27,19 +26,11 @@ type Options struct {
 	Name   string // of the node, shown on each page
 	Log    *slog.Logger
 	Now    func() time.Time
+	// NoPasswords says that nobody signs in by password.
+	NoPasswords bool
 	// Actors are made-up people among whom a visitor of the demo chooses; empty: a real node, where everybody signs in.
 	Actors []Actor
 }
-
-// Door says who a visitor is.
-type Door interface {
-	// Visitor returns whose a session is, by the secret that the browser keeps. ErrNoSession says that it is nobody's, or
-	// has ended.
-	Visitor(r *http.Request, secret string) (access.Caller, error)
-}
-
-// ErrNoSession says that a visitor has to sign in.
-var ErrNoSession = errors.New("nobody is signed in")
 
 // Actor is somebody of a made-up world.
 type Actor struct {
@@ -104,16 +95,18 @@ func secure(h http.Header, origin *url.URL) {
 func (c *Console) route(r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		v := &visit{c: c, w: w, r: req, route: r}
-		if r.open {
+		if r.open || r.door {
+			if r.door && (c.opt.Door == nil || len(c.opt.Actors) > 0) {
+				v.fault(&api.Declined{Status: http.StatusNotFound, Detail: "nobody signs in here"})
+				return
+			}
 			v.do()
 			return
 		}
-		var err error
-		if v.caller, err = c.visitor(req); err != nil {
+		if err := v.come(); err != nil {
 			v.signIn(err)
 			return
 		}
-		v.r = req.WithContext(access.With(req.Context(), v.caller))
 		if !v.caller.May(r.action, r.record) {
 			v.fault(&api.Declined{Status: http.StatusForbidden, Detail: "your role does not work with this page"})
 			return
@@ -121,25 +114,3 @@ func (c *Console) route(r route) http.Handler {
 		v.do()
 	})
 }
-
-// visitor is who makes a request.
-func (c *Console) visitor(r *http.Request) (access.Caller, error) {
-	if len(c.opt.Actors) > 0 {
-		return c.actor(r), nil
-	}
-	cookie, err := r.Cookie(c.cookieName())
-	if err != nil || c.opt.Door == nil {
-		return access.Caller{}, ErrNoSession
-	}
-	return c.opt.Door.Visitor(r, cookie.Value)
-}
-
-// cookieName is that of the session. Over TLS its prefix has the browser keep it to this host alone (RFC 6265bis §4.1.3.2).
-func (c *Console) cookieName() string {
-	if c.secureCookies() {
-		return "__Host-tocsin"
-	}
-	return "tocsin"
-}
-
-func (c *Console) secureCookies() bool { return c.opt.Origin != nil && c.opt.Origin.Scheme == "https" }

@@ -71,15 +71,15 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // door lets in whoever has a role's name as their session.
-type door struct{}
+type door struct{ console.Door }
 
-func (door) Visitor(_ *http.Request, secret string) (access.Caller, error) {
+func (door) Session(_ context.Context, secret access.Secret) (access.Caller, access.Session, error) {
 	for _, r := range access.Roles() {
-		if string(r) == secret {
-			return access.Caller{Name: secret + "@example.net", Party: access.Own, Roles: []access.Role{r}, Via: access.BySession, Zone: "Europe/Berlin"}, nil
+		if string(r) == string(secret) {
+			return access.Caller{Name: string(secret) + "@example.net", Party: access.Own, Roles: []access.Role{r}, Via: access.BySession, Zone: "Europe/Berlin"}, access.Session{}, nil
 		}
 	}
-	return access.Caller{}, console.ErrNoSession
+	return access.Caller{}, access.Session{}, access.ErrSession
 }
 
 // open makes a console over a fake API.

@@ -29,7 +29,7 @@ type entry struct {
 
 func (v *visit) frame() *frame {
 	f := &frame{
-		Node: v.c.opt.Name, Title: v.route.title, Caller: v.caller, Signed: v.caller.Via != "", Here: v.r.URL.RequestURI(), Theme: theme(v.r),
+		Node: v.c.opt.Name, Title: v.route.title, Caller: v.caller, Signed: v.caller.Via != "", Here: v.here(), Theme: theme(v.r),
 		zone: zoneOf(&v.caller), now: v.c.opt.Now(), Actors: v.c.actors(&v.caller),
 	}
 	if !f.Signed {
@@ -41,6 +41,17 @@ func (v *visit) frame() *frame {
 		}
 	}
 	return f
+}
+
+// here is where the visitor can be sent back to: where they are, if it can be asked for again.
+func (v *visit) here() string {
+	_, path, _ := strings.Cut(v.route.pattern, " ")
+	for _, r := range table() {
+		if r.pattern == "GET "+path || r.pattern == v.route.pattern && v.r.Method == http.MethodGet {
+			return v.r.URL.RequestURI()
+		}
+	}
+	return "/"
 }
 
 // zoneOf is the zone in which somebody reads times.

@@ -68,6 +68,7 @@ var functions = template.FuncMap{
 	"day":     func(p whole, t time.Time) timeView { return timeOf(t, p.Frame.zone, "2 Jan 2006") },
 	"ago":     func(p whole, t time.Time) timeView { return agoOf(t, p.Frame.zone, p.Frame.now) },
 	"counted": func(n any, thing string) string { return report.Counted(reflect.ValueOf(n).Int(), thing) },
+	"pair":    func(a, b any) struct{ A, B any } { return struct{ A, B any }{a, b} },
 	"cut":     cut,
 	"brief":   brief,
 	"inc":     func(n int) int { return n + 1 },

@@ -22,6 +22,8 @@ type visit struct {
 	r      *http.Request
 	route  route
 	caller access.Caller // the zero value where nobody has signed in
+
+	session access.Session // of the caller; zero in a demo
 }
 
 func (v *visit) do() {
@@ -130,16 +132,13 @@ type faultView struct {
 
 // nothing is where there is no page.
 func (v *visit) nothing() error {
-	var err error
-	if v.caller, err = v.c.visitor(v.r); err != nil {
-		v.caller = access.Caller{}
-	}
+	_ = v.come() // the page says the same to everybody
 	return &api.Declined{Status: http.StatusNotFound, Detail: "there is no such page"}
 }
 
 // signIn has the visitor sign in, and come back to the page that they wanted.
 func (v *visit) signIn(why error) {
-	if !errors.Is(why, ErrNoSession) {
+	if !errors.Is(why, access.ErrSession) {
 		v.fault(why)
 		return
 	}

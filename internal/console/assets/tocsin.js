@@ -73,6 +73,53 @@ document.addEventListener("submit", async (event) => {
 		form.requestSubmit(button);
 	}
 });
+// Passkeys: a form with data-passkey asks there what the browser is to be asked, and is then sent with the answer. WebAuthn
+// speaks in bytes, JSON in base64url (RFC 4648 section 5).
+const bytesOf = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+const textOf = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+async function passkey(options) {
+	const ask = options.publicKey;
+	ask.challenge = bytesOf(ask.challenge);
+	for (const one of [...(ask.excludeCredentials || []), ...(ask.allowCredentials || [])]) one.id = bytesOf(one.id);
+	if (ask.user) ask.user.id = bytesOf(ask.user.id);
+	const got = ask.user ? await navigator.credentials.create({ publicKey: ask }) : await navigator.credentials.get({ publicKey: ask });
+	const response = {};
+	for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+		if (got.response[name]) response[name] = textOf(got.response[name]);
+	}
+	if (got.response.getTransports) response.transports = got.response.getTransports();
+	return JSON.stringify({
+		id: got.id, rawId: textOf(got.rawId), type: got.type, response, clientExtensionResults: got.getClientExtensionResults(),
+		authenticatorAttachment: got.authenticatorAttachment || undefined,
+	});
+}
+
+const refusals = {
+	NotAllowedError: "No passkey was given, or it took too long: try again, or choose another way.",
+	InvalidStateError: "This device has a passkey for this account already: sign in with it.",
+	SecurityError: "Passkeys work under the node's own name only, over https or on localhost: check the address.",
+};
+
+document.addEventListener("submit", async (event) => {
+	const form = event.target;
+	if (!form.matches("[data-passkey]")) return;
+	event.preventDefault();
+	const button = form.querySelector("button"), says = form.querySelector("[role=alert]");
+	button.disabled = true;
+	says.textContent = "";
+	try {
+		const answer = await fetch(form.dataset.passkey, { method: "POST", credentials: "same-origin" });
+		const options = await answer.json();
+		if (!answer.ok) throw new Error(options.detail);
+		form.elements.answer.value = await passkey(options);
+		form.submit();
+	} catch (fault) {
+		says.textContent = refusals[fault.name] || (fault.name === "Error" ? fault.message : "This browser could not ask for a passkey: try again, or choose another way.");
+		button.disabled = false;
+	}
+});
+
 window.addEventListener("popstate", () => location.reload());
 
 // Keys: j and k choose a row of a list, enter opens it, / goes to the search, g and a letter to a page, ? says so.
@@ -148,13 +195,26 @@ document.addEventListener("keydown", (event) => {
 	event.preventDefault();
 });
 
-// begin does what a page, or a new part of one, needs: marks what is all chosen at once.
+// begin does what a page, or a new part of one, needs: lets all be chosen at once, shows what needs a
+// script, offers the browser's time zone.
 function begin() {
 	for (const all of document.querySelectorAll("input[data-all]")) {
 		all.hidden = false;
 		all.onchange = () => {
 			for (const one of document.querySelectorAll(`input[name="${CSS.escape(all.dataset.all)}"]`)) one.checked = all.checked;
 		};
+	}
+	if (window.PublicKeyCredential) for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
+	for (const field of document.querySelectorAll("input[data-zone]")) {
+		const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+		if (!here || here === (field.value || "UTC") || field.dataset.zone) continue;
+		field.dataset.zone = here;
+		const use = document.createElement("button");
+		use.type = "button";
+		use.className = "link";
+		use.textContent = `Use ${here}, as this browser does`;
+		use.onclick = () => { field.value = here; use.remove(); field.focus(); };
+		field.after(use);
 	}
 }
 begin();
