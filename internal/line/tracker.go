@@ -356,9 +356,22 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	if e == nil {
 		e = t.add(r, holder, d, h)
 		t.bound(e, r)
-		if e.held.now == nil {
+		if e.held.now == nil && !e.doubts() {
 			e.held.now = e
 		}
+	}
+	if e.doubts() {
+		to := within(r.At)
+		if e.over { // it grows
+			if !r.Since.IsZero() && r.Since.Earliest < e.from.From {
+				e.from = within(r.Since)
+			}
+			e.to = Span{max(e.to.From, to.From), max(e.to.To, to.To)}
+			return
+		}
+		e.seen = to.From
+		t.end(e, r.At, true)
+		return
 	}
 	if !r.Since.IsZero() && !e.began {
 		e.begin(r.Since)
@@ -385,6 +398,10 @@ func (t *Tracker) stop(r *Record, holder Holder, d *device) {
 	}
 	t.contradict(e, at)
 }
+
+// doubts reports whether the session is of somebody of whom nothing is known but when; see Session.doubts. It is never taken
+// for the holder: it contradicts the others for its own time and no more, and they end nothing of it.
+func (e *entry) doubts() bool { return e.holder.IsZero() && e.began }
 
 // contradict notes that a session still held its range at a moment. Where somebody else is thought to have begun before
 // that, both cannot be true: from the beginning of the one to the end of the other, neither is certain.
