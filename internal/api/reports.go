@@ -25,7 +25,7 @@ import (
 // Reports reads what was received.
 type Reports interface {
 	// Reports returns a page of those that are what q asks for, newest first.
-	Reports(ctx context.Context, q desk.ReportQuery) ([]desk.Received, error)
+	Reports(ctx context.Context, q desk.ReportQuery) (desk.ReceivedPage, error)
 	// Senders counts the reports that came in since a moment, by reporter and channel.
 	Senders(ctx context.Context, since time.Time) ([]desk.SenderCount, error)
 	// Report returns one; desk.ErrNoReport where there is none.
@@ -77,17 +77,31 @@ type OpenReport struct {
 	Assigned  string `access:"state" json:"assigned,omitempty" doc:"who made events of it, or merged it"`
 	Thread    string `access:"id" json:"thread,omitempty" doc:"oldest report of the mail's thread"`
 
-	Incidents []Incident `json:"incidents" doc:"the first of those that it has an event in"`
-	More      bool       `access:"counts" json:"more_incidents,omitempty" doc:"there are more"`
+	Files     []ReportFile `json:"files" doc:"the first documents that are in it"`
+	Incidents []Incident   `json:"incidents" doc:"the first of those that it has an event in"`
+	More      bool         `access:"counts" json:"more_incidents,omitempty" doc:"there are more"`
 }
 
 // Record is access.Shown's.
 func (OpenReport) Record() access.Record { return access.Report }
 
+// ReportFile is a document inside a report.
+type ReportFile struct {
+	Name    string `access:"name" json:"name,omitempty"`
+	Rows    int64  `access:"counts" json:"rows" doc:"the last that was read"`
+	Events  int64  `access:"counts" json:"events"`
+	Repeats int64  `access:"counts" json:"repeats"`
+	Refused int64  `access:"counts" json:"refused" doc:"that still cannot be read"`
+}
+
+// Record is access.Shown's.
+func (ReportFile) Record() access.Record { return access.Report }
+
 // ReportList is a page of reports.
 type ReportList struct {
-	Items []Report `json:"items"`
-	Next  string   `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
+	Items   []Report `json:"items"`
+	Next    string   `json:"next,omitempty" doc:"give this as after to see what follows; missing on the last page"`
+	Partial bool     `json:"partial,omitempty" doc:"there was much to go through: the page is not full, go on at next"`
 }
 
 // SenderCount says what came from one reporter by one channel.
@@ -168,22 +182,18 @@ type ReportFilter struct {
 type reportsOutput struct{ Body ReportList }
 
 func (a *API) listReports(ctx context.Context, in *ReportFilter) (*reportsOutput, error) {
-	q := desk.ReportQuery{Reporter: in.Reporter, Channel: in.Channel, Format: in.Format, State: report.State(in.State), From: in.From, To: in.To, Limit: in.Limit + 1}
+	q := desk.ReportQuery{Reporter: in.Reporter, Channel: in.Channel, Format: in.Format, State: report.State(in.State), From: in.From, To: in.To, Limit: in.Limit}
 	var err error
-	if q.Before, q.BeforeID, err = parseCursor(in.After); err != nil {
+	if q.After, err = report.ParsePlace(in.After); err != nil {
 		return nil, badCursor(err)
 	}
-	all, err := a.rooms.Reports.Reports(ctx, q)
+	found, err := a.rooms.Reports.Reports(ctx, q)
 	if err != nil {
 		return nil, a.problem(ctx, err)
 	}
-	out := &reportsOutput{ReportList{Items: []Report{}}}
-	if len(all) > in.Limit {
-		all = all[:in.Limit]
-		out.Body.Next = cursorAt(all[in.Limit-1].ReceivedAt, all[in.Limit-1].ID)
-	}
-	for i := range all {
-		out.Body.Items = append(out.Body.Items, reportOf(&all[i]))
+	out := &reportsOutput{ReportList{Items: make([]Report, len(found.Reports)), Next: found.Next.String(), Partial: found.Partial}}
+	for i := range found.Reports {
+		out.Body.Items[i] = reportOf(&found.Reports[i])
 	}
 	return out, nil
 }
@@ -227,8 +237,11 @@ func (a *API) showReport(ctx context.Context, in *PathID) (*reportOutput, error)
 	}
 	out := &reportOutput{OpenReport{
 		Report: reportOf(&r.Received), Documents: r.Documents, Readings: r.Generation + 1, Size: r.Size, SHA256: hex.EncodeToString(r.SHA256[:]), Kept: r.Kept,
-		Answer: r.Answer.Text(), Incidents: make([]Incident, len(found)), More: more,
+		Answer: r.Answer.Text(), Incidents: make([]Incident, len(found)), More: more, Files: make([]ReportFile, len(r.Files)),
 	}}
+	for i, d := range r.Files {
+		out.Body.Files[i] = ReportFile{letter.Display(d.Name), d.Rows, d.Events, d.Repeats, d.Refused}
+	}
 	if r.Assignment != nil {
 		out.Body.Assigned = r.Assignment.Who
 	}

@@ -181,9 +181,6 @@ func kindsApart() string {
 	return strings.Join(types, ", ")
 }
 
-// cursor names a letter by its place in the list.
-func cursor(l *desk.Letter) string { return cursorAt(l.ReceivedAt, l.ID) }
-
 // cursorAt names a place in a list that is ordered by time and id.
 func cursorAt(at time.Time, id report.ID) string {
 	b := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))

@@ -91,7 +91,7 @@ func changesByPerson(t *testing.T, p *person) {
 		if last == "" {
 			r.Header.Del("Last-Event-ID")
 		}
-		res, err := http.DefaultClient.Do(r)
+		res, err := http.DefaultClient.Do(r) //nolint:bodyclose // whoever looks on leaves
 		if err != nil {
 			t.Fatal(err)
 		}

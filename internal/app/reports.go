@@ -24,13 +24,13 @@ type Reports struct{ app *App }
 func (a *App) Reports() Reports { return Reports{a} }
 
 // Reports returns a page of the reports that are what q asks for, newest first.
-func (r Reports) Reports(ctx context.Context, q desk.ReportQuery) ([]desk.Received, error) {
-	rows, err := r.app.store.ReportsBefore(ctx, q)
-	all := make([]desk.Received, len(rows))
-	for i := range rows {
-		all[i] = rows[i].Received()
+func (r Reports) Reports(ctx context.Context, q desk.ReportQuery) (desk.ReceivedPage, error) {
+	found, err := r.app.store.ReportsPage(ctx, store.ReportQuery(q))
+	page := desk.ReceivedPage{Reports: make([]desk.Received, len(found.Reports)), Next: found.Next, Partial: found.Partial}
+	for i := range found.Reports {
+		page.Reports[i] = found.Reports[i].Received()
 	}
-	return all, err
+	return page, err
 }
 
 // Senders counts the reports that came in since a moment, by reporter and channel.
@@ -40,18 +40,15 @@ func (r Reports) Senders(ctx context.Context, since time.Time) ([]desk.SenderCou
 
 // Report returns one with all that is known of it; desk.ErrNoReport where there is none.
 func (r Reports) Report(ctx context.Context, id report.ID) (desk.ReceivedWhole, error) {
-	row, err := r.app.store.Report(ctx, id)
+	c, err := r.app.store.Contents(ctx, id)
 	if err != nil {
 		return desk.ReceivedWhole{}, err
 	}
-	whole := desk.ReceivedWhole{Received: row.Received()}
-	if whole.Answer, err = AnswerOf(ctx, r.app.store, &row); err != nil {
-		return whole, err
+	whole := desk.ReceivedWhole{Received: c.Received(), Assignment: c.Assigned}
+	for _, d := range c.Documents {
+		whole.Files = append(whole.Files, desk.ReceivedFile{Name: d.Name, Rows: d.Rows, Events: d.Events, Repeats: d.Repeats, Refused: d.Refused})
 	}
-	said, err := r.app.store.Assignment(ctx, id)
-	if err == nil {
-		whole.Assignment = &said
-	} else if !errors.Is(err, store.ErrNoReport) {
+	if whole.Answer, err = AnswerOf(ctx, r.app.store, &c.Row); err != nil {
 		return whole, err
 	}
 	whole.Kept, err = r.app.stream.Kept(ctx, id)

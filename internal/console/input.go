@@ -18,6 +18,7 @@ type inputView struct {
 	Kind  string // a type of <input>; "area" is a textarea; empty: text
 	Mode  string // inputmode: the keyboard of a phone
 	Class string // of the field
+	Form  string // id of the form that it belongs to, where it does not stand in it
 
 	Groups   []optionGroup // of a select
 	Required bool

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tocsin/internal/access"
 	"tocsin/internal/api"
 )
 
@@ -29,6 +30,10 @@ type letterView struct {
 	Answer answerView
 
 	Open string // which of the forms was sent, and stands open
+
+	// Shared is the id of the form to which drawing up an answer and blocking belong: that of the events, so that what was
+	// typed there stays, where there is one.
+	Shared string
 }
 
 // blockView is what it takes to want nothing more from the author.
@@ -76,6 +81,9 @@ func (v *visit) letter() error {
 	return v.show("letter", view)
 }
 
+// letterBack leads to the mail whoever asks again for the page that a form was answered with.
+func (v *visit) letterBack() error { return v.goTo("/waiting/" + url.PathEscape(v.r.PathValue("id"))) }
+
 // openLetter asks for the mail that the path names, and begins its forms.
 func (v *visit) openLetter() (*letterView, error) {
 	view := &letterView{}
@@ -86,7 +94,13 @@ func (v *visit) openLetter() (*letterView, error) {
 	if view.Letter != nil {
 		view.Parts, view.Cut = partsOf(view.Letter.Parts, view.Suggestions)
 	}
-	view.Form = firstForm(view.Suggestions)
+	view.Form, view.Shared = firstForm(view.Suggestions), "more-form"
+	if view.Waits() && v.may(access.Change, access.Letter) {
+		view.Shared = "events-form"
+	}
+	if v.r.Method == http.MethodPost && v.r.PostFormValue("rows") != "" {
+		view.Form = readForm(v.r)
+	}
 	view.mergeForm("", "", nil)
 	view.reasonForm("", nil)
 	view.answerForm("", "", nil)
@@ -124,9 +138,9 @@ func (l *letterView) answerForm(template, addr string, wrong map[string]string) 
 	for _, a := range l.Answers {
 		group.Options = append(group.Options, option{a.Name, a.Title})
 	}
-	l.Answer.Template = inputView{Name: "template", Label: "Which answer", Value: template, Groups: []optionGroup{group}}
+	l.Answer.Template = inputView{Name: "template", Label: "Which answer", Value: template, Groups: []optionGroup{group}, Form: l.Shared}
 	l.Answer.Addr = inputView{
-		Name: "addr", Label: "About which address", Value: addr, Wrong: wrong["addr"], Hint: "left empty: the only one that the mail speaks of",
+		Name: "addr", Label: "About which address", Value: addr, Wrong: wrong["addr"], Hint: "left empty: the only one that the mail speaks of", Form: l.Shared,
 	}
 }
 

@@ -58,6 +58,9 @@ func (v *visit) replayAll() error {
 	return v.show("quarantine", view)
 }
 
+// quarantineBack leads to the list whoever asks again for the page that replayAll answered with.
+func (v *visit) quarantineBack() error { return v.goTo("/quarantine") }
+
 // replay has one report read again.
 func (v *visit) replay() error {
 	err := v.post("/quarantine/"+url.PathEscape(v.r.PathValue("id"))+"/replay", nil, nil)

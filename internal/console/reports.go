@@ -19,6 +19,7 @@ type reportsView struct {
 	Items []api.Report
 	Next  string // path of the next page
 	First string // path of the first, where this is another
+	Part  bool   // there was much to go through: the list goes on
 }
 
 // reportFilter is what was typed into the filters.
@@ -78,7 +79,7 @@ func (v *visit) reports() error {
 		if wrong = faultsOf(err); err != nil && (wrong == nil || wrong["after"] != "") {
 			return err
 		}
-		view.Items = got.Items
+		view.Items, view.Part = got.Items, got.Partial
 		if got.Next != "" {
 			view.Next = f.path(got.Next)
 		}

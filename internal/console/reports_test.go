@@ -36,6 +36,7 @@ func openReport() api.OpenReport {
 			{ID: incidentID, Party: "line:abcdefghijklmnop", Class: "vulnerable", Type: "vulnerable-system", Tag: "open-telnet", State: "open"},
 			{ID: incidentID, Party: "as:64500", Subject: "198.51.100.7", Class: "vulnerable", Type: "vulnerable-system", Tag: hostile, State: "told"},
 		}, More: true,
+		Files: []api.ReportFile{{Name: "week.zip/2026-03-15-scan_telnet-example-asn64500.csv", Rows: 18457, Events: 18442, Repeats: 12, Refused: 2}, {Name: hostile, Rows: 20, Refused: 1}},
 	}
 }
 

@@ -269,10 +269,14 @@ func TestLetterActs(t *testing.T) {
 	}
 }
 
-// TestBlockTry: what a block would concern is shown before it can be made; TestDrawAnswer: an answer is shown to copy.
+// TestBlockTry: what a block would concern is shown before it can be made.
 func TestBlockTry(t *testing.T) {
 	path := "/waiting/" + firstMail
 	h, f := open(t, map[string]any{"GET " + path: openMail(), "POST /blocked": api.BlockDone{Sender: "@example.net", Sent: desk.Sent{Reports: 12, Waiting: 3, Aside: 1}}})
+	typed := url.Values{"rows": {"1"}, "tag-0": {"typed before"}, "sender": {"@example.net"}, "do": {"try"}}
+	if page := request(t, h, access.Desk, "POST", path+"/block", typed).Body.String(); !strings.Contains(page, `value="typed before"`) {
+		t.Error("what was typed into the events is lost")
+	}
 	if page := request(t, h, access.Desk, "GET", path, nil).Body.String(); strings.Contains(page, `value="block"`) {
 		t.Error("a sender can be blocked before anybody says what that concerns")
 	}
@@ -280,11 +284,25 @@ func TestBlockTry(t *testing.T) {
 	if !strings.Contains(page, "12 reports came from @example.net until now; 3 wait") || !strings.Contains(page, `value="@example.net" checked`) || !strings.Contains(page, `value="block"`) {
 		t.Errorf("tried:\n%s", page)
 	}
-	if got := f.bodies[1]; got != `{"sender":"@example.net","try":true}` {
+	if got := f.bodies[0]; got != `{"sender":"@example.net","try":true}` {
 		t.Error(got)
 	}
 }
 
+// TestBack: a page that a form was answered with can be asked for again.
+func TestBack(t *testing.T) {
+	h, _ := open(t, nil)
+	for path, to := range map[string]string{
+		"/waiting/" + firstMail + "/events": "/waiting/" + firstMail, "/waiting/" + firstMail + "/answer": "/waiting/" + firstMail,
+		"/waiting/%2F%2Fevil.example.com/block": "/waiting/%2F%2Fevil.example.com", "/quarantine/replay": "/quarantine",
+	} {
+		if w := request(t, h, access.Desk, "GET", path, nil); w.Code != http.StatusSeeOther || w.Header().Get("Location") != to {
+			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Location"))
+		}
+	}
+}
+
+// TestDrawAnswer: an answer is shown to copy, and is not sent.
 func TestDrawAnswer(t *testing.T) {
 	path := "/waiting/" + firstMail
 	problems := map[string]problem{}

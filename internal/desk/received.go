@@ -45,10 +45,15 @@ type ReportQuery struct {
 	State    report.State
 	From, To time.Time // came in within [From, To)
 
-	// Before and BeforeID are of the last report of the page before: what follows is older. The zero of both begins.
-	Before   time.Time
-	BeforeID report.ID
-	Limit    int
+	After report.Place // goes on behind another page
+	Limit int
+}
+
+// ReceivedPage is a page of reports.
+type ReceivedPage struct {
+	Reports []Received
+	Next    report.Place // where the next page begins; zero: nothing follows
+	Partial bool         // there was much to go through: the page is not full, and goes on at Next
 }
 
 // SenderCount says what came from one reporter by one channel.
@@ -65,13 +70,23 @@ type SenderCount struct {
 // ReceivedWhole is a report with all that is known of it.
 type ReceivedWhole struct {
 	Received
-	Answer     Answer      // what its sender is told
-	Assignment *Assignment // what a person said of it; nil when nobody has
-	Kept       bool        // its bytes are not past their end date
+	Answer     Answer         // what its sender is told
+	Assignment *Assignment    // what a person said of it; nil when nobody has
+	Kept       bool           // its bytes are not past their end date
+	Files      []ReceivedFile // the first documents that are in it
 }
 
 // Quarantined is a report of which something could not be read.
 type Quarantined struct {
 	Received
 	First *Refusal // of what was refused
+}
+
+// ReceivedFile is a readable thing inside a report.
+type ReceivedFile struct {
+	Name    string // personal
+	Rows    int64  // the last that was read
+	Events  int64
+	Repeats int64
+	Refused int64 // that still cannot be read
 }

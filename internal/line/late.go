@@ -253,7 +253,7 @@ func (t *Tracker) amongKnown(x *Session, began, ended bool, yield func(Session))
 	}
 	x.Certain.To = max(x.Certain.From, x.Certain.To)
 	switch c := t.compare(nil, x, began, ended); {
-	case c.against && !x.Certain.Empty():
+	case c.against && !x.Certain.Empty() && !x.doubts():
 		first, last := *x, *x
 		first.Certain.To, last.Certain.From = x.Certain.From, x.Certain.To
 		t.amongKnown(&first, began, false, yield)
@@ -282,6 +282,9 @@ func (t *Tracker) compare(but *entry, x *Session, began, ended bool) (c compared
 	look := func(q Span) {
 		t.known(but, x.Range, q, func(s Session) {
 			all = append(all, s)
+			if s.doubts() {
+				return
+			}
 			c.against = c.against || s.against(x.Holder, word)
 			if !began {
 				x.Possible.From = max(x.Possible.From, s.before(x.Holder, word.From))
@@ -308,6 +311,10 @@ func (t *Tracker) compare(but *entry, x *Session, began, ended bool) (c compared
 	}
 	return c
 }
+
+// doubts reports whether the session is of somebody of whom nothing is known but when, by which a source leaves in doubt what
+// it has said of that time, however long ago: what is known otherwise takes nothing away from it, nor does it from others.
+func (s *Session) doubts() bool { return s.Holder.IsZero() && !s.Certain.Empty() }
 
 // holds reports whether all of another span lies in it.
 func (s Span) holds(o Span) bool { return s.From <= o.From && o.To <= s.To }

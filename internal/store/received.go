@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"tocsin/internal/desk"
@@ -18,42 +17,6 @@ func (r *Row) Received() desk.Received {
 		Report: r.Report, Found: r.Found, Generation: r.Generation, Documents: r.Documents, Events: r.Events, Repeats: r.Repeats, Refused: r.Refused,
 		Dropped: r.Dropped, Reason: r.Reason, Apart: r.Apart, Sender: r.Sender, Thread: r.Thread, Grade: r.Grade,
 	}
-}
-
-// ReportsBefore returns a page of the reports that are what q asks for, newest first.
-func (db *DB) ReportsBefore(ctx context.Context, q desk.ReportQuery) ([]Row, error) {
-	var where []string
-	var args []any
-	and := func(condition string, values ...any) { where, args = append(where, condition), append(args, values...) }
-	for _, one := range [...]struct{ column, value string }{{"reporter", q.Reporter}, {"channel", q.Channel}, {"format", q.Format}, {"state", string(q.State)}} {
-		if one.value != "" {
-			and(one.column+` = ?`, one.value)
-		}
-	}
-	if q.State != "" && q.State != report.StateWorked {
-		and(`state <> 'worked'`) // so that the index over the few that are something else is used
-	}
-	if !q.From.IsZero() {
-		and(`received_at >= ?`, q.From.UnixMicro())
-	}
-	if !q.To.IsZero() {
-		and(`received_at < ?`, q.To.UnixMicro())
-	}
-	if !q.Before.IsZero() {
-		and(`(received_at, id) < (?, ?)`, q.Before.UnixMicro(), q.BeforeID[:])
-	}
-	text := ``
-	if len(where) > 0 {
-		text = `WHERE ` + strings.Join(where, ` AND `)
-	}
-	var all []Row
-	for r, err := range db.reports(ctx, "list reports", text+` ORDER BY received_at DESC, id DESC LIMIT ?`, append(args, q.Limit)...) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
-	}
-	return all, nil
 }
 
 // Senders counts the reports that came in since a moment, by reporter and channel: who sent the most first.

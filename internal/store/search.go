@@ -299,6 +299,7 @@ func (s *searcher) read(places []int64) (map[int64]incident.Incident, error) {
 	for i := range ids {
 		args[i] = ids[i][:]
 	}
+	//nolint:sqlclosecheck // it is closed below
 	rows, err := s.tx.QueryContext(s.ctx, s.db.dialect.sql(`SELECT `+incidentColumns+`, place, addresses FROM incidents
 		WHERE id IN (`+marks(len(args))+`)`), args...)
 	if err != nil {

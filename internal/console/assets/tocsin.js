@@ -56,12 +56,13 @@ document.addEventListener("submit", async (event) => {
 	if (!form.matches("[data-partial]") || event.defaultPrevented) return;
 	event.preventDefault();
 	const button = event.submitter;
+	const to = button?.getAttribute("formaction") || form.action; // a button may send the form elsewhere
 	const body = new URLSearchParams(new FormData(form, button));
 	if (button) button.disabled = true;
 	form.setAttribute("aria-busy", "true");
 	try {
 		const get = form.method === "get";
-		const got = await fetchPage(get ? `${form.action}?${body}` : form.action, get ? {} : { method: "POST", body });
+		const got = await fetchPage(get ? `${to}?${body}` : to, get ? {} : { method: "POST", body });
 		document.querySelector("main").replaceWith(document.adoptNode(got.page.querySelector("main")));
 		document.title = got.page.title;
 		if (got.redirected || get) history.pushState(null, "", got.url);

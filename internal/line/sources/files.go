@@ -3,6 +3,7 @@ package sources
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -104,14 +105,25 @@ type found struct {
 	was  place // zero where nothing is known of it
 }
 
-// poll reads what is new in all files, those that were written first before the others.
+// fresh is 1 where nothing of the file was read before.
+func (x *found) fresh() int {
+	if x.was.Offset == 0 {
+		return 1
+	}
+	return 0
+}
+
+// poll reads what is new in all files, those that were written first before the others. Where a log is rotated while it is
+// written, both are of the same moment: the one that was read before goes first.
 func (f *files) poll(ctx context.Context, now time.Time) error {
 	all, err := f.find()
 	errs := []error{err}
 	if len(all) == 0 {
 		return err
 	}
-	slices.SortFunc(all, func(a, b found) int { return a.info.ModTime().Compare(b.info.ModTime()) })
+	slices.SortFunc(all, func(a, b found) int {
+		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), a.fresh()-b.fresh())
+	})
 	gone := f.gone(all, now)
 	left := slices.Clone(gone)
 	for i := range all {
@@ -390,8 +402,8 @@ type Told struct {
 }
 
 // tell keeps records in batches. A row that cannot be used may have said that somebody else has an address now: from the
-// last record of each device before it to the one behind it the log has a gap, or to when the file was written last where
-// none is behind it. Where the row still says of which address it is, only that is in doubt. Tables and queries have no such
+// last record of each device before it to its next one behind it the log has a gap. Where it has none, up to the next one of
+// any device, or to when the file was written last. Where the row still says of which address it is, only that is in doubt. Tables and queries have no such
 // order. lost says that rows are missing before the first.
 func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error], written time.Time, lost bool) (told Told, err error) {
 	batch := make([]line.Record, 0, tellBatch)
@@ -402,7 +414,7 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 		batch = batch[:0]
 		return err
 	}
-	d := doubt{source: s, last: map[string]line.Moment{}, torn: map[netip.Prefix]bool{}}
+	d := doubt{source: s, last: map[string]line.Moment{}, torn: map[netip.Prefix]bool{}, open: map[string][]line.Record{}}
 	if lost {
 		d.torn[netip.Prefix{}] = true
 	}
@@ -421,7 +433,7 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 			return told, err
 		}
 		if !r.At.IsZero() {
-			batch = d.gaps(batch, r.At)
+			batch = d.gaps(batch, &r)
 			d.last[r.NAS] = r.At
 		}
 		s.clocks.Widen(&r)
@@ -432,7 +444,7 @@ func (s *source) tell(ctx context.Context, records iter.Seq2[line.Record, error]
 			}
 		}
 	}
-	batch = d.gaps(batch, line.At(written))
+	batch = d.rest(batch, line.At(written))
 	if len(batch) > 0 {
 		err = flush()
 	}
