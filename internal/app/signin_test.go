@@ -258,13 +258,31 @@ func jar(t *testing.T) *http.Client {
 	return &http.Client{Jar: j, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func plainGet(t *testing.T, with *http.Client, at string) *http.Response {
+// told is what a node answered.
+type told struct {
+	StatusCode int
+	Header     http.Header
+	body       string
+	cookies    []*http.Cookie
+}
+
+// cookie is what a browser is to keep under a name; nil where it is nothing.
+func (a told) cookie(name string) *http.Cookie {
+	for _, c := range a.cookies {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func plainGet(t *testing.T, with *http.Client, at string) told {
 	t.Helper()
 	return plain(t, with, http.MethodGet, at, nil, nil)
 }
 
-// plain makes one request; what the answer says is read, and can be read again.
-func plain(t *testing.T, with *http.Client, method, at string, form url.Values, header http.Header) *http.Response {
+// plain makes one request.
+func plain(t *testing.T, with *http.Client, method, at string, form url.Values, header http.Header) told {
 	t.Helper()
 	if with == nil {
 		with = jar(t)
@@ -288,27 +306,7 @@ func plain(t *testing.T, with *http.Client, method, at string, form url.Values, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	res.Body = io.NopCloser(strings.NewReader(string(text)))
-	return res
-}
-
-func bodyOf(t *testing.T, res *http.Response) string {
-	t.Helper()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-// cookieOf is what the server has a browser keep.
-func cookieOf(res *http.Response, name string) *http.Cookie {
-	for _, c := range res.Cookies() {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
+	return told{res.StatusCode, res.Header, string(text), res.Cookies()}
 }
 
 const goodPassword = "glove vivid harbour mint"
@@ -318,11 +316,11 @@ func (c *console) asAdmin(t *testing.T) *http.Client {
 	t.Helper()
 	ada := jar(t)
 	if res := plain(t, ada, "POST", c.first, url.Values{"login": {"ada@example.net"}, "name": {"Ada Admin"}}, nil); res.StatusCode != http.StatusSeeOther {
-		t.Fatalf("the claim is answered %d: %s", res.StatusCode, bodyOf(t, res))
+		t.Fatalf("the claim is answered %d: %s", res.StatusCode, res.body)
 	}
 	link := strings.Replace(c.first, "/first/", "/invite/", 1)
 	if res := plain(t, ada, "POST", link+"/password", url.Values{"password": {goodPassword}}, nil); res.StatusCode != http.StatusSeeOther {
-		t.Fatalf("the password is answered %d: %s", res.StatusCode, bodyOf(t, res))
+		t.Fatalf("the password is answered %d: %s", res.StatusCode, res.body)
 	}
 	return ada
 }
@@ -405,7 +403,7 @@ func byPassword(t *testing.T, b *browsertest.Browser) {
 	// Whoever tries out passwords has to wait, and a browser that ada knows does not.
 	stranger := jar(t)
 	wrong := url.Values{"login": {"ada@example.net"}, "password": {"not the one that it is"}}
-	var last *http.Response
+	var last told
 	for range 12 {
 		last = plain(t, stranger, "POST", c.base+"/signin/password", wrong, nil)
 	}
@@ -417,7 +415,7 @@ func byPassword(t *testing.T, b *browsertest.Browser) {
 	q.Fill(t, "#login", "ada@example.net")
 	q.Fill(t, "#password", "sparrow lemon bridge tin")
 	q.Follow(t, "text=Sign in")
-	q.WaitForText(t, "[role=alert]", "too many attempts from here have failed: try again in ")
+	q.WaitForText(t, "[role=alert]", "oo many attempts from here have failed: try again in ")
 	look(t, q, "signin-wait")
 	p.Fill(t, "#login", "ada@example.net")
 	p.Fill(t, "#password", "sparrow lemon bridge tin")
@@ -429,7 +427,7 @@ func byPassword(t *testing.T, b *browsertest.Browser) {
 func (c *console) call(t *testing.T, method, path, token string) (int, string) {
 	t.Helper()
 	res := plain(t, nil, method, c.base+"/api/v1"+path, nil, http.Header{"Authorization": {"Bearer " + token}})
-	return res.StatusCode, bodyOf(t, res)
+	return res.StatusCode, res.body
 }
 
 // withoutScript: a browser without scripts comes in by a password, and does what is to be done.
@@ -549,7 +547,7 @@ func TestSessions(t *testing.T) {
 		if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/" {
 			t.Fatalf("signing in is answered %d to %s", res.StatusCode, res.Header.Get("Location"))
 		}
-		cookie := cookieOf(res, "tocsin")
+		cookie := res.cookie("tocsin")
 		if cookie == nil || cookie.Value == planted || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" || cookie.Domain != "" {
 			t.Errorf("the cookie is %v", cookie)
 		}
@@ -567,7 +565,7 @@ func TestSessions(t *testing.T) {
 	for _, path := range []string{"/signout", "/signin/password", "/account/codes", "/people", "/account/passkeys/begin"} {
 		for _, site := range []string{"cross-site", "same-site"} {
 			res := plain(t, ada, "POST", c.base+path, url.Values{"login": {"ada@example.net"}, "password": {goodPassword}}, http.Header{"Sec-Fetch-Site": {site}})
-			if res.StatusCode != http.StatusForbidden || len(res.Cookies()) > 0 {
+			if res.StatusCode != http.StatusForbidden || len(res.cookies) > 0 {
 				t.Errorf("%s from a %s is answered %d", path, site, res.StatusCode)
 			}
 		}
@@ -583,7 +581,7 @@ func TestSessions(t *testing.T) {
 		t.Error("a link signs people out")
 	}
 	res := plain(t, ada, "POST", c.base+"/signout", url.Values{}, nil)
-	if cookie := cookieOf(res, "tocsin"); cookie == nil || cookie.MaxAge >= 0 {
+	if cookie := res.cookie("tocsin"); cookie == nil || cookie.MaxAge >= 0 {
 		t.Errorf("after signing out the cookie is %v", cookie)
 	}
 	if at(mine) == http.StatusOK {
@@ -597,7 +595,7 @@ func TestOwnOnly(t *testing.T) {
 	defer c.end(t)
 	ada := c.asAdmin(t)
 	res := plain(t, ada, "POST", c.base+"/people", url.Values{"login": {"dana@example.net"}, "name": {"Dana"}, "party": {"own"}, "role": {"desk"}}, nil)
-	text := bodyOf(t, res)
+	text := res.body
 	_, link, _ := strings.Cut(text, `<pre class="secret">`)
 	link, _, _ = strings.Cut(link, "<")
 	if !strings.HasPrefix(link, c.base+"/invite/") {
@@ -609,7 +607,7 @@ func TestOwnOnly(t *testing.T) {
 	}
 	tokenOf := func(who *http.Client, scopes ...string) string {
 		res := plain(t, who, "POST", c.base+"/account/tokens", url.Values{"name": {"one"}, "days": {"7"}, "scope": scopes}, nil)
-		_, secret, _ := strings.Cut(bodyOf(t, res), `<pre class="secret">`)
+		_, secret, _ := strings.Cut(res.body, `<pre class="secret">`)
 		secret, _, _ = strings.Cut(secret, "<")
 		if !access.IsToken(access.Secret(secret)) {
 			t.Fatalf("%d: the token is %q", res.StatusCode, secret)

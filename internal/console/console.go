@@ -103,12 +103,16 @@ func (c *Console) route(r route) http.Handler {
 			v.do()
 			return
 		}
-		if err := v.come(); err != nil {
+		if err := v.come(req.Context()); err != nil {
 			v.signIn(err)
 			return
 		}
 		if !v.caller.May(r.action, r.record) {
 			v.fault(&api.Declined{Status: http.StatusForbidden, Detail: "your role does not work with this page"})
+			return
+		}
+		if r.self && v.session.ID.IsZero() {
+			v.fault(&api.Declined{Status: http.StatusConflict, Detail: "nobody signs in here, so that there is nothing to sign in by"})
 			return
 		}
 		v.do()

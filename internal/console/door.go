@@ -82,7 +82,7 @@ func (v *visit) setCookie(name string, value access.Secret, keep time.Duration) 
 }
 
 // come finds out who the visitor is. access.ErrSession says that they have to sign in.
-func (v *visit) come() error {
+func (v *visit) come(ctx context.Context) error {
 	if len(v.c.opt.Actors) > 0 {
 		v.caller = v.c.actor(v.r)
 	} else {
@@ -90,7 +90,7 @@ func (v *visit) come() error {
 		if secret == "" || v.c.opt.Door == nil {
 			return access.ErrSession
 		}
-		caller, s, err := v.c.opt.Door.Session(v.ctx(), secret)
+		caller, s, err := v.c.opt.Door.Session(ctx, secret)
 		if err != nil {
 			return err
 		}
@@ -99,7 +99,7 @@ func (v *visit) come() error {
 		}
 		v.caller, v.session = caller, s
 	}
-	v.r = v.r.WithContext(access.With(v.ctx(), v.caller))
+	v.r = v.r.WithContext(access.With(ctx, v.caller))
 	return nil
 }
 

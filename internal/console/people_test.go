@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -104,9 +105,7 @@ func TestPeoplePages(t *testing.T) {
 // with is a view with one more member.
 func with(m map[string]any, name string, value any) map[string]any {
 	out := map[string]any{name: value}
-	for k, v := range m {
-		out[k] = v
-	}
+	maps.Copy(out, m)
 	return out
 }
 

@@ -13,6 +13,7 @@ type route struct {
 
 	open bool // for everybody, signed in or not
 	door bool // the same, where people sign in: not in a demo
+	self bool // only for who has signed in, in a browser: not in a demo
 
 	// title and nav make it a page of the menu; key is what is typed behind g to go there.
 	title, nav, key string
@@ -40,12 +41,12 @@ func table() []route {
 		{pattern: "POST /tokens/{id}/end", do: (*visit).endToken, action: access.Change, record: access.Tokens},
 		{pattern: "GET /account", do: (*visit).account, action: access.See, record: access.Account},
 		{pattern: "POST /account", do: (*visit).changeAccount, action: access.Change, record: access.Account},
-		{pattern: "POST /account/passkeys/begin", do: (*visit).beginPasskey, action: access.Change, record: access.Account},
-		{pattern: "POST /account/passkeys", do: (*visit).addPasskey, action: access.Change, record: access.Account},
+		{pattern: "POST /account/passkeys/begin", do: (*visit).beginPasskey, action: access.Change, record: access.Account, self: true},
+		{pattern: "POST /account/passkeys", do: (*visit).addPasskey, action: access.Change, record: access.Account, self: true},
 		{pattern: "POST /account/passkeys/remove", do: (*visit).removePasskey, action: access.Change, record: access.Account},
-		{pattern: "POST /account/password", do: (*visit).setPassword, action: access.Change, record: access.Account},
+		{pattern: "POST /account/password", do: (*visit).setPassword, action: access.Change, record: access.Account, self: true},
 		{pattern: "POST /account/password/remove", do: (*visit).removePassword, action: access.Change, record: access.Account},
-		{pattern: "POST /account/codes", do: (*visit).makeCodes, action: access.Change, record: access.Account},
+		{pattern: "POST /account/codes", do: (*visit).makeCodes, action: access.Change, record: access.Account, self: true},
 		{pattern: "POST /account/sessions/end", do: (*visit).endSession, action: access.Change, record: access.Account},
 		{pattern: "POST /account/tokens", do: (*visit).makeToken, action: access.Change, record: access.Account},
 		{pattern: "POST /account/tokens/end", do: (*visit).endOwnToken, action: access.Change, record: access.Account},

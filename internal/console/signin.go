@@ -43,7 +43,7 @@ func (v *visit) askSignIn() error {
 	if v.c.opt.Door == nil || len(v.c.opt.Actors) > 0 { // in a demo nobody signs in
 		return v.goTo("/")
 	}
-	if v.come() == nil {
+	if v.come(v.ctx()) == nil {
 		return v.goTo(v.r.FormValue("next"))
 	}
 	v.bring()

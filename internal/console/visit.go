@@ -132,7 +132,7 @@ type faultView struct {
 
 // nothing is where there is no page.
 func (v *visit) nothing() error {
-	_ = v.come() // the page says the same to everybody
+	_ = v.come(v.ctx()) // the page says the same to everybody
 	return &api.Declined{Status: http.StatusNotFound, Detail: "there is no such page"}
 }
 

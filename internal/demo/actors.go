@@ -1,6 +1,9 @@
 package demo
 
 import (
+	"context"
+	"strings"
+
 	"tocsin/internal/access"
 	"tocsin/internal/console"
 )
@@ -19,4 +22,26 @@ func actors() []console.Actor {
 		one("asta.association", "association", "Asta, trade association", access.Association),
 		one("ove.oversight", "oversight", "Ove, oversight body", access.Oversight),
 	}
+}
+
+// welcome makes accounts for the actors, so that the pages about people show somebody. They are made before the node
+// runs, and nobody knows their passwords.
+func (s *stage) welcome(ctx context.Context) error {
+	parties := []access.Party{
+		{ID: "police", Name: "Police", Kind: access.PoliceParty},
+		{ID: "csirt", Name: "National CSIRT", Kind: access.CSIRTParty},
+		{ID: "association", Name: "Association of providers", Kind: access.AssociationParty},
+		{ID: "oversight", Name: "Oversight body", Kind: access.OversightParty},
+	}
+	s.actors = actors()
+	profiles := make([]access.Profile, len(s.actors))
+	for i, a := range s.actors {
+		name, _, _ := strings.Cut(a.About, ",")
+		profiles[i] = access.Profile{Login: a.Caller.Name, Name: name, Party: a.Caller.Party, Roles: a.Caller.Roles}
+	}
+	people, err := s.app.Welcome(ctx, parties, profiles)
+	for i := range people {
+		s.actors[i].Caller.Person = people[i].ID
+	}
+	return err
 }

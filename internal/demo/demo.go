@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"tocsin/internal/app"
+	"tocsin/internal/console"
 	"tocsin/internal/incident"
 	"tocsin/internal/intake"
 	"tocsin/internal/network"
@@ -86,6 +87,8 @@ type stage struct {
 	dir   string
 	token string
 	sum   app.Summary // of the import of all reports
+
+	actors []console.Actor // among whom whoever looks at it chooses
 }
 
 // newStage makes the world and opens the node. The caller closes it.
@@ -131,7 +134,10 @@ func (s *stage) play(ctx context.Context, opt Options) error {
 	if err := s.importWorld(ctx, opt); err != nil {
 		return err
 	}
-	return s.app.Sweep(ctx, s.world.End())
+	if err := s.app.Sweep(ctx, s.world.End()); err != nil {
+		return err
+	}
+	return s.welcome(ctx)
 }
 
 // importWorld imports each reporter's folder under its name.
@@ -304,7 +310,7 @@ func (s *stage) table(ctx context.Context, out io.Writer) error {
 // serve runs the node so that it can be looked at and fed.
 func (s *stage) serve(ctx context.Context, port net.Listener, out io.Writer) error {
 	s.app.ListenOn(port)
-	s.app.ShowAs(actors())
+	s.app.ShowAs(s.actors)
 	fmt.Fprintf(out, `
 The node runs now; end it with Ctrl-C, and everything made up is removed.
 

@@ -46,5 +46,8 @@ func (s Stage) Story(ctx context.Context, out io.Writer) error { return s.story(
 // Close ends it.
 func (s Stage) Close() error { return s.close() }
 
+// Actors are the people as whom this demo is looked at, with their accounts.
+func (s Stage) Actors() []console.Actor { return s.actors }
+
 // Actors are the people as whom the demo is looked at.
 func Actors() []console.Actor { return actors() }

@@ -31,7 +31,7 @@ func serve(t *testing.T) string {
 		t.Fatal(err)
 	}
 	s.App().ListenOn(port)
-	s.App().ShowAs(demo.Actors())
+	s.App().ShowAs(s.Actors())
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.App().Run(ctx) }()
@@ -73,7 +73,7 @@ func TestPages(t *testing.T) {
 		if who := said(t, p, "document.getElementById('actor').value"); who != actor.Caller.Name {
 			t.Fatalf("switched to %s, and is %s", actor.Caller.Name, who)
 		}
-		for path := range strings.FieldsSeq(said(t, p, "[...document.querySelectorAll('.menu a')].map(a => a.getAttribute('href')).join(' ') + ' /rules'")) {
+		for path := range strings.FieldsSeq(said(t, p, "[...document.querySelectorAll('.menu a')].map(a => a.getAttribute('href')).join(' ') + ' /rules /account'")) {
 			p.Visit(t, base+path)
 			if code := p.Status(t); code != 200 {
 				t.Errorf("%s: %s is answered %d", actor.About, path, code)
