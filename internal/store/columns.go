@@ -288,12 +288,9 @@ func readTail(ctx context.Context, tx *sql.Tx, db *DB, list columnList) ([]tailR
 func readBodies(ctx context.Context, tx *sql.Tx, db *DB, names []int64) (map[int64][]byte, error) {
 	all := make(map[int64][]byte, len(names))
 	for part := range slices.Chunk(names, readBatch) {
-		args := make([]any, len(part))
-		for i, at := range part {
-			args[i] = at
-		}
+		in, args := among(&db.dialect, `at`, part)
 		if err := eachBody(ctx, tx, db, func(at int64, body []byte) { all[at] = slices.Clone(body) },
-			`SELECT at, body FROM search_columns WHERE at IN (`+marks(len(part))+`)`, args...); err != nil {
+			`SELECT at, body FROM search_columns WHERE `+in, args...); err != nil {
 			return nil, err
 		}
 	}
@@ -358,6 +355,31 @@ func (r *columnReader) run(column int, from, to int64, f func(block int64, body 
 	}
 	if last := r.entries / blockSize; last >= from && last <= to && len(r.tail[column]) > 0 {
 		f(last, r.tail[column])
+	}
+	return nil
+}
+
+// some hands out one column of at least the blocks that hold places, like run. The places are in their order.
+func (r *columnReader) some(column int, places []int64, f func(block int64, body []byte)) error {
+	from, to := places[0]/blockSize, places[len(places)-1]/blockSize
+	var names []int64
+	last := int64(-1)
+	for _, p := range places {
+		if block := p / blockSize; block != last {
+			last = block
+			names = append(names, r.list.at(column, block))
+		}
+	}
+	if most := to - from + 1; int64(len(names)) > most/3 || len(names) > readBatch {
+		return r.run(column, from, to, f)
+	}
+	in, args := among(&r.db.dialect, `at`, names)
+	if err := eachBody(r.ctx, r.tx, r.db, func(at int64, body []byte) { f(at-r.list.at(column, 0), body) },
+		`SELECT at, body FROM search_columns WHERE `+in+` ORDER BY at`, args...); err != nil {
+		return err
+	}
+	if to == r.entries/blockSize && len(r.tail[column]) > 0 {
+		f(to, r.tail[column])
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -252,7 +253,7 @@ func (db *DB) replaceSome(ctx context.Context, tx *sql.Tx, wrong []int64) error 
 		var state, last int64
 		err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT state, last_seen FROM incidents WHERE id = ? AND place = ?`), ids[i][:], place).Scan(&state, &last)
 		switch {
-		case err == sql.ErrNoRows: //nolint:errorlint // Scan returns it as it is
+		case errors.Is(err, sql.ErrNoRows):
 			places.forget(place, true)
 		case err != nil:
 			return err

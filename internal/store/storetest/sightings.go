@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func sightings(t *testing.T, db *store.DB) {
 	}
 	id := one(t, db, 1).ID
 	var banners []string
-	for i := len(docs) - 1; i >= 0; i-- {
+	for i := range slices.Backward(docs) {
 		for k := i % 4; k >= 0; k-- {
 			banners = append(banners, fmt.Sprintf("%d/%d", i, k))
 		}
