@@ -248,35 +248,6 @@ func (s *searcher) filter(c *condition, places []int64) ([]int64, error) {
 	return kept, err
 }
 
-// bodies returns one column of the blocks that hold places.
-func (s *searcher) bodies(column int, places []int64) (map[int64][]byte, error) {
-	all := map[int64][]byte{}
-	var names []int64
-	for _, p := range places {
-		block := p / blockSize
-		if _, ok := all[block]; ok {
-			continue
-		}
-		all[block] = nil
-		if (block+1)*blockSize > s.columns.entries {
-			all[block] = s.columns.tail[column]
-			continue
-		}
-		names = append(names, s.columns.list.at(column, block))
-	}
-	bodies, err := readBodies(s.ctx, s.tx, s.db, names)
-	if err != nil {
-		return nil, err
-	}
-	for _, at := range names {
-		if len(bodies[at]) != 4*blockSize {
-			return nil, ErrDamaged
-		}
-		all[at-s.columns.list.at(column, 0)] = bodies[at]
-	}
-	return all, nil
-}
-
 // take reads the incidents at places and adds those that are what was asked for. done says that the page is full.
 func (s *searcher) take(places []int64) (done bool, err error) {
 	for len(places) > 0 {
@@ -366,14 +337,25 @@ func also(scan func(...any) error, more ...any) func(...any) error {
 
 // ids returns the ids of the incidents at places.
 func (s *searcher) ids(places []int64) ([]report.ID, error) {
+	order := slices.Clone(places)
+	slices.Sort(order)
+	byPlace := make(map[int64]*report.ID, len(places))
 	all := make([]report.ID, len(places))
+	for i, place := range places {
+		byPlace[place] = &all[i]
+	}
 	for c := range 4 {
-		bodies, err := s.bodies(columnID+c, places)
-		if err != nil {
+		rest := order
+		if err := s.columns.some(columnID+c, order, func(block int64, body []byte) {
+			for len(rest) > 0 && rest[0]/blockSize <= block {
+				binary.LittleEndian.PutUint32(byPlace[rest[0]][4*c:], value(body, rest[0]))
+				rest = rest[1:]
+			}
+		}); err != nil {
 			return nil, err
 		}
-		for i, place := range places {
-			binary.LittleEndian.PutUint32(all[i][4*c:], value(bodies[place/blockSize], place))
+		if len(rest) > 0 {
+			return nil, ErrDamaged
 		}
 	}
 	return all, nil
