@@ -78,20 +78,31 @@ type searcher struct {
 type condition struct {
 	column int
 	spans  []span
-	places map[int64]bool // or else the entry has to be one of these
 }
 
 // span is numbers from low to high, once the bits outside of mask are taken away.
 type span struct{ mask, low, high uint32 }
 
-func (c *condition) holds(v uint32, place int64) bool {
+func (c *condition) holds(v uint32) bool {
 	for i := range c.spans {
 		s := &c.spans[i]
 		if m := v & s.mask; m < s.low || s.high < m {
-			return c.places != nil && c.places[place]
+			return false
 		}
 	}
 	return true
+}
+
+// holding appends the places, from first on, of the entries of a body for which the condition holds.
+func (c *condition) holding(places []int64, first int64, body []byte) []int64 {
+	s := c.spans[0] // most have no other
+	for i := 0; i+4 <= len(body); i += 4 {
+		v := binary.LittleEndian.Uint32(body[i:])
+		if m := v & s.mask; s.low <= m && m <= s.high && (len(c.spans) == 1 || c.holds(v)) {
+			places = append(places, first+int64(i/4))
+		}
+	}
+	return places
 }
 
 // compile says what has to hold, what is true of few first: it decides which blocks of the other columns are read.
@@ -102,9 +113,7 @@ func (s *searcher) compile() {
 	const whole = 1<<32 - 1
 	q, all := s.q, []condition(nil)
 	if q.Addr.IsValid() {
-		c := is(columnSubject, whole, hashOf(q.Addr.String()))
-		c.places = s.seen
-		all = append(all, c)
+		all = append(all, is(columnSubject, whole, hashOf(q.Addr.String()))) // or one of seen
 	}
 	if q.Party != "" {
 		all = append(all, is(columnParty, whole, hashOf(string(q.Party))))
@@ -211,15 +220,12 @@ func (s *searcher) run(from, to, end int64) ([]int64, error) {
 	var candidates []int64
 	first := &s.conditions[0]
 	if err := s.columns.run(first.column, from, to, func(block int64, body []byte) {
-		n := min(int64(len(body)/4), end-block*blockSize)
-		for i := range n {
-			if place := block*blockSize + i; first.holds(binary.LittleEndian.Uint32(body[4*i:]), place) {
-				candidates = append(candidates, place)
-			}
-		}
+		n := min(int64(len(body)), 4*(end-block*blockSize))
+		candidates = first.holding(candidates, block*blockSize, body[:n])
 	}); err != nil {
 		return nil, err
 	}
+	candidates = s.withSeen(candidates, from*blockSize, end)
 	for i := range s.conditions[1:] {
 		var err error
 		if candidates, err = s.filter(&s.conditions[1+i], candidates); err != nil {
@@ -228,6 +234,22 @@ func (s *searcher) run(from, to, end int64) ([]int64, error) {
 	}
 	slices.Reverse(candidates)
 	return candidates, nil
+}
+
+// withSeen adds the incidents of lines that were seen at the address, at the places [from, end), to those that the
+// first condition has found.
+func (s *searcher) withSeen(candidates []int64, from, end int64) []int64 {
+	n := len(candidates)
+	for place := range s.seen {
+		if from <= place && place < end {
+			candidates = append(candidates, place)
+		}
+	}
+	if len(candidates) > n {
+		slices.Sort(candidates)
+		candidates = slices.Compact(candidates)
+	}
+	return candidates
 }
 
 // filter returns the places, which are in their order, at which one more condition holds.
@@ -240,7 +262,7 @@ func (s *searcher) filter(c *condition, places []int64) ([]int64, error) {
 		for len(rest) > 0 && rest[0]/blockSize <= block {
 			place := rest[0]
 			rest = rest[1:]
-			if place/blockSize == block && c.holds(value(body, place), place) {
+			if place/blockSize == block && c.holds(value(body, place)) {
 				kept = append(kept, place)
 			}
 		}
