@@ -34,6 +34,9 @@ func (l columnList) at(column int, block int64) int64 { return (l.number<<8|int6
 // tail names the row of the tail that begins with an entry.
 func (l columnList) tail(place int64) int64 { return l.number<<48 | place }
 
+// changes reports whether a column says something else of an entry as time goes on, beside that the entry is gone.
+func (l columnList) changes(column int) bool { return l == incidentList() && column == columnStanding }
+
 // columnWriter changes a list in one transaction.
 type columnWriter struct {
 	ctx     context.Context //nolint:containedctx // lives as long as one transaction
@@ -44,6 +47,7 @@ type columnWriter struct {
 	entries int64    // before the transaction
 	fresh   []uint32 // of the entries that it adds, entry by entry
 	sets    map[int64][]setting
+	wipes   bool // what was set takes out what was said of entries: copies of blocks are no longer good
 }
 
 // setting is a new value in one column of an entry.
@@ -91,6 +95,12 @@ func (w *columnWriter) flush() error {
 	}
 	if err := w.change(); err != nil {
 		return err
+	}
+	if w.wipes {
+		w.wipes = false
+		if _, err := w.tx.ExecContext(w.ctx, w.db.dialect.sql(`UPDATE search_lists SET wiped = wiped + 1 WHERE list = ?`), w.list.number); err != nil {
+			return err
+		}
 	}
 	if err := w.changeTail(); err != nil {
 		return err
@@ -288,12 +298,9 @@ func readTail(ctx context.Context, tx *sql.Tx, db *DB, list columnList) ([]tailR
 func readBodies(ctx context.Context, tx *sql.Tx, db *DB, names []int64) (map[int64][]byte, error) {
 	all := make(map[int64][]byte, len(names))
 	for part := range slices.Chunk(names, readBatch) {
-		args := make([]any, len(part))
-		for i, at := range part {
-			args[i] = at
-		}
+		in, args := among(&db.dialect, `at`, part)
 		if err := eachBody(ctx, tx, db, func(at int64, body []byte) { all[at] = slices.Clone(body) },
-			`SELECT at, body FROM search_columns WHERE at IN (`+marks(len(part))+`)`, args...); err != nil {
+			`SELECT at, body FROM search_columns WHERE `+in, args...); err != nil {
 			return nil, err
 		}
 	}
@@ -325,12 +332,13 @@ type columnReader struct {
 	db      *DB
 	list    columnList
 	entries int64
+	wiped   int64
 	tail    [][]byte // by column, of the block that is not full
 }
 
 func newColumnReader(ctx context.Context, tx *sql.Tx, db *DB, list columnList) (*columnReader, error) {
 	r := &columnReader{ctx: ctx, tx: tx, db: db, list: list, tail: make([][]byte, list.columns)}
-	if err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT entries FROM search_lists WHERE list = ?`), list.number).Scan(&r.entries); err != nil {
+	if err := tx.QueryRowContext(ctx, db.dialect.sql(`SELECT entries, wiped FROM search_lists WHERE list = ?`), list.number).Scan(&r.entries, &r.wiped); err != nil {
 		return nil, err
 	}
 	rows, err := readTail(ctx, tx, db, list)
@@ -352,14 +360,85 @@ func newColumnReader(ctx context.Context, tx *sql.Tx, db *DB, list columnList) (
 // run hands out one column of the blocks [from, to], those that are there, in their order. The body is valid until f
 // returns.
 func (r *columnReader) run(column int, from, to int64, f func(block int64, body []byte)) error {
-	if err := eachBody(r.ctx, r.tx, r.db, func(at int64, body []byte) { f(at-r.list.at(column, 0), body) },
-		`SELECT at, body FROM search_columns WHERE at >= ? AND at <= ? ORDER BY at`, r.list.at(column, from), r.list.at(column, to)); err != nil {
+	blocks := make([]int64, 0, to-from+1)
+	for block := from; block <= to && block <= r.entries/blockSize; block++ {
+		blocks = append(blocks, block)
+	}
+	return r.hand(column, blocks, f)
+}
+
+// some hands out one column of at least the blocks that hold places, like run. The places are in their order.
+func (r *columnReader) some(column int, places []int64, f func(block int64, body []byte)) error {
+	var blocks []int64
+	for _, p := range places {
+		if block := p / blockSize; len(blocks) == 0 || blocks[len(blocks)-1] != block {
+			blocks = append(blocks, block)
+		}
+	}
+	return r.hand(column, blocks, f)
+}
+
+// hand hands out one column of blocks, which are in their order.
+func (r *columnReader) hand(column int, blocks []int64, f func(block int64, body []byte)) error {
+	last := r.entries / blockSize
+	if n := len(blocks); n == 0 || blocks[n-1] != last {
+		return r.full(column, blocks, f)
+	}
+	if err := r.full(column, blocks[:len(blocks)-1], f); err != nil {
 		return err
 	}
-	if last := r.entries / blockSize; last >= from && last <= to && len(r.tail[column]) > 0 {
+	if len(r.tail[column]) > 0 {
 		f(last, r.tail[column])
 	}
 	return nil
+}
+
+// full hands out one column of full blocks. What cannot change is read once, and then kept in memory.
+func (r *columnReader) full(column int, full []int64, f func(block int64, body []byte)) error {
+	if r.list.changes(column) {
+		return r.read(column, full, f)
+	}
+	bodies := r.db.copies.take(r.list, r.wiped, column, full)
+	var missing []int64
+	for i, body := range bodies {
+		if body == nil {
+			missing = append(missing, full[i])
+		}
+	}
+	fresh := map[int64][]byte{}
+	if err := r.read(column, missing, func(block int64, body []byte) { fresh[block] = slices.Clone(body) }); err != nil {
+		return err
+	}
+	r.db.copies.keep(r.list, r.wiped, column, fresh)
+	for i, block := range full {
+		if bodies[i] == nil {
+			bodies[i] = fresh[block]
+		}
+		if len(bodies[i]) != 4*blockSize {
+			return ErrDamaged
+		}
+		f(block, bodies[i])
+	}
+	return nil
+}
+
+// read hands out one column of at least these full blocks from the database.
+func (r *columnReader) read(column int, blocks []int64, f func(block int64, body []byte)) error {
+	if len(blocks) == 0 {
+		return nil
+	}
+	each := func(at int64, body []byte) { f(at-r.list.at(column, 0), body) }
+	from, to := blocks[0], blocks[len(blocks)-1]
+	if n := int64(len(blocks)); n > (to-from+1)/3 || n > readBatch {
+		return eachBody(r.ctx, r.tx, r.db, each, `SELECT at, body FROM search_columns WHERE at >= ? AND at <= ? ORDER BY at`,
+			r.list.at(column, from), r.list.at(column, to))
+	}
+	names := make([]int64, len(blocks))
+	for i, block := range blocks {
+		names[i] = r.list.at(column, block)
+	}
+	in, args := among(&r.db.dialect, `at`, names)
+	return eachBody(r.ctx, r.tx, r.db, each, `SELECT at, body FROM search_columns WHERE `+in+` ORDER BY at`, args...)
 }
 
 // value is what a column's body says of an entry.

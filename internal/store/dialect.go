@@ -144,6 +144,18 @@ func (d *dialect) sql(q string) string {
 	return b.String()
 }
 
+// among says that a column has one of some values, numbers or byte strings. PostgreSQL gets them as one array: so the text
+// is the same whatever their number, and is planned once.
+func among[T int64 | []byte](d *dialect, column string, values []T) (text string, args []any) {
+	if d.numbered {
+		return column + ` = ANY(?)`, []any{values}
+	}
+	for _, v := range values {
+		args = append(args, v)
+	}
+	return column + ` IN (` + marks(len(values)) + `)`, args
+}
+
 // rows writes n rows of parameters for VALUES. Types, where given, are cast in the first row, from which PostgreSQL
 // takes the types of them all.
 func (d *dialect) rows(n, columns int, types ...string) string {

@@ -118,6 +118,7 @@ func (p *placer) forget(place int64, line bool) {
 	if place < 0 {
 		return
 	}
+	p.incidents.wipes = true
 	p.incidents.set(place, columnStanding, gone)
 	for c := columnStanding + 1; c < incidentWidth; c++ {
 		p.incidents.set(place, c, 0)
@@ -150,6 +151,7 @@ func (p *placer) forgetAddresses() error {
 	return r.run(columnIncident, 0, r.entries/blockSize, func(block int64, body []byte) {
 		for place := block * blockSize; len(body) > 0; place, body = place+1, body[4:] {
 			if p.forgotten[binary.LittleEndian.Uint32(body)] {
+				w.wipes = true
 				w.set(place, columnAddress, 0)
 				w.set(place, columnIncident, noIncident)
 			}

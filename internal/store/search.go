@@ -74,58 +74,74 @@ type searcher struct {
 	refused int
 }
 
-// condition is what a column has to say: a number from low to high, once the bits outside of mask are taken away.
+// condition is what a column has to say: all spans have to hold.
 type condition struct {
-	column          int
-	mask, low, high uint32
-	places          map[int64]bool // or else the entry has to be one of these
+	column int
+	spans  []span
 }
 
-func (c *condition) holds(v uint32, place int64) bool {
-	v &= c.mask
-	return c.low <= v && v <= c.high || c.places != nil && c.places[place]
+// span is numbers from low to high, once the bits outside of mask are taken away.
+type span struct{ mask, low, high uint32 }
+
+func (c *condition) holds(v uint32) bool {
+	for i := range c.spans {
+		s := &c.spans[i]
+		if m := v & s.mask; m < s.low || s.high < m {
+			return false
+		}
+	}
+	return true
+}
+
+// holding appends the places, from first on, of the entries of a body for which the condition holds.
+func (c *condition) holding(places []int64, first int64, body []byte) []int64 {
+	s := c.spans[0] // most have no other
+	for i := 0; i+4 <= len(body); i += 4 {
+		v := binary.LittleEndian.Uint32(body[i:])
+		if m := v & s.mask; s.low <= m && m <= s.high && (len(c.spans) == 1 || c.holds(v)) {
+			places = append(places, first+int64(i/4))
+		}
+	}
+	return places
 }
 
 // compile says what has to hold, what is true of few first: it decides which blocks of the other columns are read.
 func (s *searcher) compile() {
-	is := func(column int, hash uint32) condition {
-		return condition{column: column, mask: 1<<32 - 1, low: hash, high: hash}
+	is := func(column int, mask, hash uint32) condition {
+		return condition{column: column, spans: []span{{mask, hash & mask, hash & mask}}}
 	}
+	const whole = 1<<32 - 1
 	q, all := s.q, []condition(nil)
 	if q.Addr.IsValid() {
-		c := is(columnSubject, hashOf(q.Addr.String()))
-		c.places = s.seen
-		all = append(all, c)
+		all = append(all, is(columnSubject, whole, hashOf(q.Addr.String()))) // or one of seen
 	}
 	if q.Party != "" {
-		all = append(all, is(columnParty, hashOf(string(q.Party))))
+		all = append(all, is(columnParty, whole, hashOf(string(q.Party))))
 	}
 	if q.Tag != "" {
-		all = append(all, is(columnTag, hashOf(q.Tag)))
+		all = append(all, is(columnTag, whole, hashOf(q.Tag)))
 	}
 	switch h := hashOfKind(q.Kind); {
 	case q.Kind.Type != "":
-		all = append(all, is(columnKind, h))
+		all = append(all, is(columnKind, whole, h))
 	case q.Kind.Class != "":
-		all = append(all, condition{column: columnKind, mask: 0xffff0000, low: h & 0xffff0000, high: h & 0xffff0000})
+		all = append(all, is(columnKind, 0xffff0000, h))
 	}
-	state := condition{column: columnStanding, mask: 0xff, high: gone - 1}
+	stands := condition{column: columnStanding, spans: []span{{mask: 0xff, high: gone - 1}}}
 	if q.State != "" {
-		state.low = uint32(incident.StateNumber(q.State))
-		state.high = state.low
+		stands = is(columnStanding, 0xff, uint32(incident.StateNumber(q.State)))
 	}
-	all = append(all, state)
 	if !q.From.IsZero() || !q.To.IsZero() {
-		c := condition{column: columnStanding, mask: 0xffffff00, high: 0xffffff00}
+		seen := span{mask: 0xffffff00, high: 0xffffff00}
 		if !q.From.IsZero() {
-			c.low = quarterOf(q.From.UnixMicro()) << 8
+			seen.low = quarterOf(q.From.UnixMicro()) << 8
 		}
 		if !q.To.IsZero() {
-			c.high = quarterOf(q.To.UnixMicro()-1) << 8
+			seen.high = quarterOf(q.To.UnixMicro()-1) << 8
 		}
-		all = append(all, c)
+		stands.spans = append(stands.spans, seen)
 	}
-	s.conditions = all
+	s.conditions = append(all, stands)
 }
 
 func (s *searcher) search() (_ incident.Found, err error) {
@@ -204,59 +220,54 @@ func (s *searcher) run(from, to, end int64) ([]int64, error) {
 	var candidates []int64
 	first := &s.conditions[0]
 	if err := s.columns.run(first.column, from, to, func(block int64, body []byte) {
-		n := min(int64(len(body)/4), end-block*blockSize)
-		for i := range n {
-			if place := block*blockSize + i; first.holds(binary.LittleEndian.Uint32(body[4*i:]), place) {
-				candidates = append(candidates, place)
-			}
-		}
+		n := min(int64(len(body)), 4*(end-block*blockSize))
+		candidates = first.holding(candidates, block*blockSize, body[:n])
 	}); err != nil {
 		return nil, err
 	}
-	var bodies map[int64][]byte
+	candidates = s.withSeen(candidates, from*blockSize, end)
 	for i := range s.conditions[1:] {
-		c := &s.conditions[1+i]
-		if i == 0 || c.column != s.conditions[i].column {
-			var err error
-			if bodies, err = s.bodies(c.column, candidates); err != nil {
-				return nil, err
-			}
+		var err error
+		if candidates, err = s.filter(&s.conditions[1+i], candidates); err != nil {
+			return nil, err
 		}
-		candidates = slices.DeleteFunc(candidates, func(place int64) bool {
-			return !c.holds(value(bodies[place/blockSize], place), place)
-		})
 	}
 	slices.Reverse(candidates)
 	return candidates, nil
 }
 
-// bodies returns one column of the blocks that hold places.
-func (s *searcher) bodies(column int, places []int64) (map[int64][]byte, error) {
-	all := map[int64][]byte{}
-	var names []int64
-	for _, p := range places {
-		block := p / blockSize
-		if _, ok := all[block]; ok {
-			continue
+// withSeen adds the incidents of lines that were seen at the address, at the places [from, end), to those that the
+// first condition has found.
+func (s *searcher) withSeen(candidates []int64, from, end int64) []int64 {
+	n := len(candidates)
+	for place := range s.seen {
+		if from <= place && place < end {
+			candidates = append(candidates, place)
 		}
-		all[block] = nil
-		if (block+1)*blockSize > s.columns.entries {
-			all[block] = s.columns.tail[column]
-			continue
+	}
+	if len(candidates) > n {
+		slices.Sort(candidates)
+		candidates = slices.Compact(candidates)
+	}
+	return candidates
+}
+
+// filter returns the places, which are in their order, at which one more condition holds.
+func (s *searcher) filter(c *condition, places []int64) ([]int64, error) {
+	if len(places) == 0 {
+		return nil, nil
+	}
+	kept, rest := places[:0], places
+	err := s.columns.some(c.column, places, func(block int64, body []byte) {
+		for len(rest) > 0 && rest[0]/blockSize <= block {
+			place := rest[0]
+			rest = rest[1:]
+			if place/blockSize == block && c.holds(value(body, place)) {
+				kept = append(kept, place)
+			}
 		}
-		names = append(names, s.columns.list.at(column, block))
-	}
-	bodies, err := readBodies(s.ctx, s.tx, s.db, names)
-	if err != nil {
-		return nil, err
-	}
-	for _, at := range names {
-		if len(bodies[at]) != 4*blockSize {
-			return nil, ErrDamaged
-		}
-		all[at-s.columns.list.at(column, 0)] = bodies[at]
-	}
-	return all, nil
+	})
+	return kept, err
 }
 
 // take reads the incidents at places and adds those that are what was asked for. done says that the page is full.
@@ -295,13 +306,13 @@ func (s *searcher) read(places []int64) (map[int64]incident.Incident, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := make([]any, len(ids))
+	wanted := make([][]byte, len(ids))
 	for i := range ids {
-		args[i] = ids[i][:]
+		wanted[i] = ids[i][:]
 	}
-	//nolint:sqlclosecheck // it is closed below
+	in, args := among(&s.db.dialect, `id`, wanted)
 	rows, err := s.tx.QueryContext(s.ctx, s.db.dialect.sql(`SELECT `+incidentColumns+`, place, addresses FROM incidents
-		WHERE id IN (`+marks(len(args))+`)`), args...)
+		WHERE `+in), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -311,7 +322,7 @@ func (s *searcher) read(places []int64) (map[int64]incident.Incident, error) {
 	for rows.Next() {
 		var place int64
 		var addresses []byte
-		in, _, err := scanIncident(func(into ...any) error { return rows.Scan(append(into, &place, &addresses)...) }, s.names)
+		in, _, err := scanIncident(also(rows.Scan, &place, &addresses), s.names)
 		if err != nil {
 			return nil, err
 		}
@@ -341,16 +352,32 @@ func (s *searcher) read(places []int64) (map[int64]incident.Incident, error) {
 	return all, nil
 }
 
+// also scans more columns behind those that are asked for.
+func also(scan func(...any) error, more ...any) func(...any) error {
+	return func(into ...any) error { return scan(append(into, more...)...) }
+}
+
 // ids returns the ids of the incidents at places.
 func (s *searcher) ids(places []int64) ([]report.ID, error) {
+	order := slices.Clone(places)
+	slices.Sort(order)
+	byPlace := make(map[int64]*report.ID, len(places))
 	all := make([]report.ID, len(places))
+	for i, place := range places {
+		byPlace[place] = &all[i]
+	}
 	for c := range 4 {
-		bodies, err := s.bodies(columnID+c, places)
-		if err != nil {
+		rest := order
+		if err := s.columns.some(columnID+c, order, func(block int64, body []byte) {
+			for len(rest) > 0 && rest[0]/blockSize <= block {
+				binary.LittleEndian.PutUint32(byPlace[rest[0]][4*c:], value(body, rest[0]))
+				rest = rest[1:]
+			}
+		}); err != nil {
 			return nil, err
 		}
-		for i, place := range places {
-			binary.LittleEndian.PutUint32(all[i][4*c:], value(bodies[place/blockSize], place))
+		if len(rest) > 0 {
+			return nil, ErrDamaged
 		}
 	}
 	return all, nil

@@ -129,14 +129,14 @@ func (db *DB) sightings(ctx context.Context, links []incident.Link) ([]incident.
 // chunkHeads reads the beginnings of the links' chunks, and of which reports they are.
 func (db *DB) chunkHeads(ctx context.Context, links []incident.Link) (map[int64]chunkHead, error) {
 	all := map[int64]chunkHead{}
-	var args []any
+	var chunks []int64
 	for _, l := range links {
 		if _, ok := all[l.Chunk]; !ok {
 			all[l.Chunk] = chunkHead{}
-			args = append(args, l.Chunk)
+			chunks = append(chunks, l.Chunk)
 		}
 	}
-	for part := range slices.Chunk(args, readBatch) {
+	for part := range slices.Chunk(chunks, readBatch) {
 		if err := db.someHeads(ctx, part, all); err != nil {
 			return nil, err
 		}
@@ -144,11 +144,12 @@ func (db *DB) chunkHeads(ctx context.Context, links []incident.Link) (map[int64]
 	return all, nil
 }
 
-func (db *DB) someHeads(ctx context.Context, chunks []any, all map[int64]chunkHead) error {
+func (db *DB) someHeads(ctx context.Context, chunks []int64, all map[int64]chunkHead) error {
+	in, args := among(&db.dialect, `c.id`, chunks)
 	rows, err := db.read.QueryContext(ctx, db.dialect.sql(`SELECT c.id, c.report, c.document, c.name, coalesce(length(c.body), 0),
 		substr(c.body, 1, `+fmt.Sprint(desk.FramesHead)+`), coalesce(r.channel, ''), coalesce(r.reporter, ''), coalesce(r.format, ''),
 		coalesce(r.name, ''), coalesce(r.received_at, 0)
-		FROM chunks c LEFT JOIN reports r ON r.id = c.report WHERE c.id IN (`+marks(len(chunks))+`)`), chunks...)
+		FROM chunks c LEFT JOIN reports r ON r.id = c.report WHERE `+in), args...)
 	if err != nil {
 		return err
 	}

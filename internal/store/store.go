@@ -43,6 +43,7 @@ type DB struct {
 	windows *incident.Config
 	writes  statements // of write
 	reads   statements // of read
+	copies  copies
 
 	mu    sync.Mutex
 	names map[string]int32 // committed numbers of names; mu

@@ -11,9 +11,10 @@ CREATE TABLE incident_addresses ( -- that no longer fit into the incident's row
 CREATE INDEX incident_addresses_incident ON incident_addresses (incident);
 CREATE TABLE search_lists (
 	list    SMALLINT NOT NULL PRIMARY KEY,
-	entries BIGINT NOT NULL -- how many there ever were
+	entries BIGINT NOT NULL, -- how many there ever were
+	wiped   BIGINT NOT NULL  -- grows when what was said of entries is taken out of blocks
 );
-INSERT INTO search_lists (list, entries) VALUES (0, 0), (1, 0); -- incidents, addresses of lines
+INSERT INTO search_lists (list, entries, wiped) VALUES (0, 0, 0), (1, 0, 0); -- incidents, addresses of lines
 CREATE TABLE search_columns (
 	at   BIGINT NOT NULL PRIMARY KEY, -- list, column and block
 	body BYTEA NOT NULL
