@@ -21,7 +21,7 @@ import (
 )
 
 // screenshots is where a picture of each page lies after the test, for people to look at.
-const screenshots = "../../build/screenshots"
+const screenshots = "../../build/screenshots/sign-in"
 
 // console is a node that people sign in to.
 type console struct {
