@@ -10,19 +10,37 @@ import (
 // Sessions.Clock), which says nothing of the others. The zero value knows nothing.
 type Clocks struct {
 	mu      sync.Mutex // guards what follows
-	devices map[string]*clock
+	devices map[string]*Clock
 }
 
-// clock is a device's.
-type clock struct {
+// Clock is a device's, by how long its records take to us. It begins with NewClock.
+type Clock struct {
 	Hour   int64    // of ours
 	Behind [2]int64 // the least seconds from a record's time to its receipt: in that hour, and in the one before
 }
 
-const (
-	promptClock = 2 // seconds that the quickest of many records may take to us
-	maxClocks   = 10_000
-)
+// NewClock is that of a device of which nothing was heard.
+func NewClock() Clock { return Clock{Behind: [2]int64{Never, Never}} }
+
+// Prompt is how many seconds the quickest of many records may take to us: what takes more is of a clock that is behind.
+const Prompt = 2
+
+const maxClocks = 10_000
+
+// Took notes how many seconds a record took to us that was received at a second of Unix time, and returns Least.
+func (c *Clock) Took(received, seconds int64) int64 {
+	if hour := received / 3600; hour != c.Hour {
+		if c.Behind[1] = c.Behind[0]; hour != c.Hour+1 {
+			c.Behind[1] = Never
+		}
+		c.Hour, c.Behind[0] = hour, Never
+	}
+	c.Behind[0] = min(c.Behind[0], seconds)
+	return c.Least()
+}
+
+// Least is how many seconds the quickest record of this hour and the one before took to us; Never: there was none.
+func (c *Clock) Least() int64 { return min(c.Behind[0], c.Behind[1]) }
 
 // Widen makes a record's time as uncertain as its device's clock: by what that is behind, it was later. What is not known
 // to the second, or not when it was received, is left as it is.
@@ -35,20 +53,14 @@ func (c *Clocks) Widen(r *Record) {
 	d := c.devices[r.NAS]
 	if d == nil {
 		if c.devices == nil || len(c.devices) >= maxClocks {
-			c.devices = map[string]*clock{}
+			c.devices = map[string]*Clock{}
 		}
-		d = &clock{Behind: [2]int64{Never, Never}}
+		of := NewClock()
+		d = &of
 		c.devices[r.NAS] = d
 	}
 	received := r.Received.Unix()
-	if hour := received / 3600; hour != d.Hour {
-		if d.Behind[1] = d.Behind[0]; hour != d.Hour+1 {
-			d.Behind[1] = Never
-		}
-		d.Hour, d.Behind[0] = hour, Never
-	}
-	d.Behind[0] = min(d.Behind[0], received-r.At.Latest)
-	if behind := min(d.Behind[0], d.Behind[1]); behind > promptClock {
+	if behind := d.Took(received, received-r.At.Latest); behind > Prompt {
 		r.At.Latest += behind
 		if !r.Since.IsZero() {
 			r.Since.Latest += behind
@@ -61,8 +73,8 @@ func (c *Clocks) Behind(now int64) (most int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, d := range c.devices {
-		behind := min(d.Behind[0], d.Behind[1])
-		if d.Hour >= now/3600-1 && behind > promptClock && behind != Never {
+		behind := d.Least()
+		if d.Hour >= now/3600-1 && behind > Prompt && behind != Never {
 			most = max(most, behind)
 		}
 	}

@@ -440,16 +440,14 @@ func (s *Source) Clock(q line.Span) int64 {
 		return 0
 	case least < 0: // what has not happened yet was told of: the clock is ahead
 		return 1 - least
-	case least > prompt: // in hours nothing came sooner: the clock is behind
+	case least > line.Prompt: // in hours nothing came sooner: the clock is behind
 		return least
 	}
 	return 0
 }
 
-const (
-	clockHours = 2 // before and after a question in which records tell of the clock
-	prompt     = 2 // seconds that the quickest of many records may take to us
-)
+// clockHours is how long before and after a question records tell of the clock.
+const clockHours = 2
 
 // Each yields who may have held an address, and says what the log can say of that time; see line.Sessions. It waits for
 // nobody.

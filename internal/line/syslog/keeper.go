@@ -23,7 +23,6 @@ const (
 	late    = 7 * 24 * time.Hour // a message may come, from a relay that was cut off
 	reorder = 15 * 60            // seconds by which messages of a device may come in another order
 	window  = 1000               // numbers by which they may
-	prompt  = 2                  // seconds that the quickest of many messages may take to us
 )
 
 // why messages may be missing.
@@ -61,11 +60,8 @@ type device struct {
 	pending  bool              // the next record of it has that said before it
 	fresh    bool              // and nothing was said of it yet
 	sequence map[string]uint32 // last number, by program
-	hour     int64             // of our clock
-	behind   [2]int64          // the least seconds that a message took to us: in that hour, and in the one before
+	clock    line.Clock
 }
-
-const unheard = line.Never
 
 func newKeeper(s *Server, heard map[string]int64) *keeper {
 	k := &keeper{s: s, devices: map[string]*device{}, gaps: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -85,7 +81,7 @@ func newKeeper(s *Server, heard map[string]int64) *keeper {
 func (k *keeper) device(name string) *device {
 	d := k.devices[name]
 	if d == nil {
-		d = &device{name: name, last: line.Ever, behind: [2]int64{unheard, unheard}}
+		d = &device{name: name, last: line.Ever, clock: line.NewClock()}
 		k.devices[name] = d
 	}
 	return d
@@ -275,8 +271,8 @@ func (k *keeper) take(p *parcel) {
 func (k *keeper) lost(it *item) {
 	for _, d := range k.devices {
 		if d.udp {
-			behind := d.least()
-			if behind == unheard {
+			behind := d.clock.Least()
+			if behind == line.Never {
 				behind = 0
 			}
 			k.miss(d, max(d.last, it.lost.Unix()-max(behind, 0)-precise), thrown)
@@ -326,7 +322,7 @@ func (k *keeper) record(p *parcel, it *item, records []line.Record) fate {
 			r.Received = it.received
 			// The source learns of all its devices' clocks from the quickest of them. By what this one is behind, or
 			// its messages are under way, it may have been later.
-			if behind := d.took(received, received-at.Latest); behind > prompt {
+			if behind := d.clock.Took(received, received-at.Latest); behind > line.Prompt {
 				r.At.Latest += behind
 			}
 		}
@@ -349,17 +345,3 @@ func (k *keeper) record(p *parcel, it *item, records []line.Record) fate {
 	}
 	return kept
 }
-
-// took notes how long a message took to us, and says by how much the device's clock may be behind.
-func (d *device) took(received, seconds int64) int64 {
-	if hour := received / 3600; hour != d.hour {
-		if d.behind[1] = d.behind[0]; hour != d.hour+1 {
-			d.behind[1] = unheard
-		}
-		d.hour, d.behind[0] = hour, unheard
-	}
-	d.behind[0] = min(d.behind[0], seconds)
-	return d.least()
-}
-
-func (d *device) least() int64 { return min(d.behind[0], d.behind[1]) }
