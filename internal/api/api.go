@@ -199,7 +199,7 @@ func (a *API) problem(ctx context.Context, err error) error {
 	if over, ok := errors.AsType[*inquiry.BudgetError](err); ok {
 		return huma.Error429TooManyRequests(over.Error(), &huma.ErrorDetail{Location: "question", Message: "waits for a second person", Value: over.ID.String()})
 	}
-	if all := faults(err); len(all) > 0 {
+	if all := report.FieldErrors(err); len(all) > 0 {
 		details := make([]error, len(all))
 		for i, f := range all {
 			details[i] = &huma.ErrorDetail{Location: "body." + f.Field, Message: f.Rule}
@@ -229,22 +229,4 @@ func innermost(err error) error {
 		}
 		err = inner
 	}
-}
-
-// faults finds every fault that the caller can mend.
-func faults(err error) []*report.FieldError {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*report.FieldError
-		for _, one := range joined.Unwrap() {
-			all = append(all, faults(one)...)
-		}
-		return all
-	}
-	if f, ok := err.(*report.FieldError); ok { //nolint:errorlint // wrapped ones are unwrapped below, joined ones above
-		return []*report.FieldError{f}
-	}
-	if inner := errors.Unwrap(err); inner != nil {
-		return faults(inner)
-	}
-	return nil
 }

@@ -122,9 +122,9 @@ func (a *API) alsoWrong(ctx context.Context, id report.ID, events []report.Event
 	if err != nil {
 		return nil //nolint:nilerr // what could not be read is said in any case
 	}
-	said := faults(unread)
+	said := report.FieldErrors(unread)
 	var more []error
-	for _, f := range faults(desk.Faults(events, o.ReceivedAt)) {
+	for _, f := range report.FieldErrors(desk.Faults(events, o.ReceivedAt)) {
 		follows := slices.ContainsFunc(said, func(s *report.FieldError) bool {
 			return s.Field == f.Field || strings.HasPrefix(s.Field, f.Field+".") // missing because it could not be read
 		})

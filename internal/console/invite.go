@@ -58,19 +58,9 @@ func (v *visit) claim() error {
 // fieldFaults are those of what somebody typed, by field.
 func fieldFaults(err error) map[string]string {
 	all := map[string]string{}
-	var find func(error)
-	find = func(err error) {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			for _, one := range joined.Unwrap() {
-				find(one)
-			}
-			return
-		}
-		if f, ok := errors.AsType[*report.FieldError](err); ok {
-			all[f.Field] = f.Rule
-		}
+	for _, f := range report.FieldErrors(err) {
+		all[f.Field] = f.Rule
 	}
-	find(err)
 	return all
 }
 

@@ -29,6 +29,24 @@ type FieldError struct {
 // Error returns the sentence.
 func (e *FieldError) Error() string { return e.Rule }
 
+// FieldErrors finds every broken rule in an error, whether it is joined with others or wrapped, in their order.
+func FieldErrors(err error) []*FieldError {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*FieldError
+		for _, one := range joined.Unwrap() {
+			all = append(all, FieldErrors(one)...)
+		}
+		return all
+	}
+	if f, ok := err.(*FieldError); ok { //nolint:errorlint // wrapped ones are unwrapped below, joined ones above
+		return []*FieldError{f}
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return FieldErrors(inner)
+	}
+	return nil
+}
+
 // earliest is the year before which no abuse report is believed: clocks that start at 1970 are the usual cause.
 var earliest = time.Date(1995, 1, 1, 0, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // constant
 
